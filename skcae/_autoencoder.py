@@ -1,0 +1,302 @@
+"""ConvAutoencoder and DenoisingConvAutoencoder."""
+
+from numbers import Real
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval
+from torch.nn import Module
+
+from ._base import BaseAutoencoder, _names, with_callbacks
+from ._docs import shared
+from .corruptions import CORRUPTIONS
+
+
+@shared
+class ConvAutoencoder(BaseAutoencoder):
+    r"""Convolutional autoencoder.
+
+    An encoder :math:`f` and a decoder :math:`g` minimize the loss of the reconstruction,
+
+    .. math:: \min_{f, g} \frac{1}{n} \sum_{i=1}^n \ell(g(f(x_i)), x_i),
+
+    so that the codes :math:`f(x)` keep what explains the data [1]_. It is fitted by stochastic
+    gradient descent. Use the codes as features, the reconstructions to compress, and the loss of
+    a sample to find anomalies.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    DenoisingConvAutoencoder : Learns to remove noise.
+    sklearn.decomposition.PCA : The best linear autoencoder under squared error.
+
+    References
+    ----------
+    .. [1] Hinton, G. E. and Salakhutdinov, R. R. (2006). Reducing the dimensionality of data with
+       neural networks. Science 313, 504-507.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcae import ConvAutoencoder
+    >>> X = load_digits().images
+    >>> ae = ConvAutoencoder(n_components=8, max_epochs=5, random_state=0).fit(X)
+    >>> ae.transform(X).shape
+    (1797, 8)
+    >>> ae.reconstruct(X).shape
+    (1797, 8, 8)
+    >>> ae.score_samples(X).shape
+    (1797,)
+    """
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        input_shape=None,
+        channel_axis=None,
+        hidden_channels=(32, 64),
+        hidden_units=(),
+        kernel_size=3,
+        downsampling="stride",
+        upsampling="transpose",
+        activation="relu",
+        normalization="batch",
+        tied_weights=False,
+        module=None,
+        loss="squared_error",
+        optimizer="adamw",
+        learning_rate=2e-3,
+        lr_schedule="one_cycle",
+        max_epochs=20,
+        batch_size="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        contamination="auto",
+        net_params=None,
+        device="auto",
+        precision="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
+        self.hidden_channels = hidden_channels
+        self.hidden_units = hidden_units
+        self.kernel_size = kernel_size
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.activation = activation
+        self.normalization = normalization
+        self.tied_weights = tied_weights
+        self.module = module
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.contamination = contamination
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+@shared
+class DenoisingConvAutoencoder(BaseAutoencoder):
+    r"""Convolutional autoencoder that learns to remove noise.
+
+    It is trained to give the clean sample back from a corrupted one [1]_,
+
+    .. math:: \min_{f, g} \frac{1}{n} \sum_{i=1}^n \mathbb{E}\, \ell(g(f(\tilde x_i)), x_i),
+
+    with fresh noise for every batch. `reconstruct` denoises what it is given; `transform` and
+    `score_samples` add no noise. Where you have noisy and clean pairs, pass them as
+    ``fit(X_noisy, target=X_clean)``: no further noise is then added.
+
+    Parameters
+    ----------
+    {parameters}
+
+    corruption : {"gaussian", "masking", "salt_and_pepper"} or torch.nn.Module, \
+default="gaussian"
+        Noise that is added to each batch in training: normal noise, values set to zero, or
+        values set to either end of `clip_range`. A module of your own maps a batch
+        ``(n, n_channels, *spatial)`` in the units of `X` to its noisy version, and may take
+        ``generator`` as a second argument.
+
+    noise_level : float, default=0.3
+        For "gaussian" the standard deviation of the noise in the units of `X`: 0.3 suits values
+        in [0, 1], and 0.3 * 255 their 8-bit version. For the others the fraction of the values,
+        in [0, 1].
+
+    clip_range : tuple of float (low, high), default=None
+        The range to which noisy data are clipped, in the units of `X`. None does not clip;
+        "salt_and_pepper" then uses the smallest and the largest value of the batch.
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    ConvAutoencoder : Without noise.
+
+    References
+    ----------
+    .. [1] Vincent, P., Larochelle, H., Lajoie, I., Bengio, Y. and Manzagol, P.-A. (2010). Stacked
+       denoising autoencoders. Journal of Machine Learning Research 11, 3371-3408.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skcae import DenoisingConvAutoencoder
+    >>> X = load_digits().images / 16
+    >>> dae = DenoisingConvAutoencoder(noise_level=0.3, max_epochs=5, random_state=0).fit(X)
+    >>> noisy = X + 0.3 * np.random.default_rng(0).normal(size=X.shape)
+    >>> dae.reconstruct(noisy).shape
+    (1797, 8, 8)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "corruption": [_names(CORRUPTIONS), Module],
+        "noise_level": [Interval(Real, 0, None, closed="left")],
+        "clip_range": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        input_shape=None,
+        channel_axis=None,
+        hidden_channels=(32, 64),
+        hidden_units=(),
+        kernel_size=3,
+        downsampling="stride",
+        upsampling="transpose",
+        activation="relu",
+        normalization="batch",
+        tied_weights=False,
+        module=None,
+        corruption="gaussian",
+        noise_level=0.3,
+        clip_range=None,
+        loss="squared_error",
+        optimizer="adamw",
+        learning_rate=2e-3,
+        lr_schedule="one_cycle",
+        max_epochs=20,
+        batch_size="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        contamination="auto",
+        net_params=None,
+        device="auto",
+        precision="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
+        self.hidden_channels = hidden_channels
+        self.hidden_units = hidden_units
+        self.kernel_size = kernel_size
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.activation = activation
+        self.normalization = normalization
+        self.tied_weights = tied_weights
+        self.module = module
+        self.corruption = corruption
+        self.noise_level = noise_level
+        self.clip_range = clip_range
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.contamination = contamination
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, target=None):
+        """Train the network to remove the noise of `corruption`, or to turn `X` into `target`.
+
+        A fit that fails, or is interrupted with Ctrl-C, leaves the estimator as it was before.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images; clean, or the noisy half of pairs.
+        y : Ignored
+            Present for API consistency.
+        target : array-like of the shape of `X`, default=None
+            The clean half of pairs. None adds the noise of `corruption` to `X`. Through a
+            Pipeline it is carried by metadata routing, ``set_fit_request(target=True)``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, target)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, target=None):
+        """Train for one epoch on a chunk of data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+        target : array-like of the shape of `X`, default=None
+            The clean half of pairs.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._partial_fit(X, target)
+
+    def _make_corruption(self):
+        if not isinstance(self.corruption, str):
+            return self.corruption
+        options = {}
+        if self.clip_range is not None:
+            low, high = self.clip_range
+            options["clip_range"] = (float(low), float(high))
+        return CORRUPTIONS[self.corruption](self.noise_level, **options)

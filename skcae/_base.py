@@ -1,0 +1,613 @@
+"""The base of all estimators: validation, the numpy-tensor border, every public method."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ._layout import Layout, Scaling
+from ._net import LR_SCHEDULES, OPTIMIZERS, Net, Progress, Rows, StopTraining
+from .losses import LOSSES, Loss, as_loss
+from .modules import ACTIVATIONS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, Autoencoder
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9 has no callbacks
+
+    class CallbackSupportMixin:
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method):
+        return method
+
+
+ARCHITECTURE = (
+    "hidden_channels",
+    "hidden_units",
+    "kernel_size",
+    "downsampling",
+    "upsampling",
+    "activation",
+    "normalization",
+    "tied_weights",
+)
+NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
+# Scores of this many training rows, evenly spaced, are enough for the quartiles of "auto".
+N_FENCE = 10_000
+
+
+def _names(table):
+    return StrOptions({name for name in table if name is not None})
+
+
+class BaseAutoencoder(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    OutlierMixin,
+    BaseEstimator,
+):
+    """Everything that the autoencoders share; each leaf lists its own parameters."""
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "input_shape": ["array-like", None],
+        "channel_axis": [Integral, None],
+        "hidden_channels": ["array-like"],
+        "hidden_units": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "downsampling": [_names(DOWNSAMPLINGS)],
+        "upsampling": [_names(UPSAMPLINGS)],
+        "activation": [_names(ACTIVATIONS), callable, None],
+        "normalization": [_names(NORMALIZATIONS), callable, None],
+        "tied_weights": ["boolean"],
+        "module": [callable, None],
+        "loss": [_names(LOSSES), callable, Loss],
+        "optimizer": [_names(OPTIMIZERS), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [_names(LR_SCHEDULES), callable],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "net_params": [dict, None],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"float32", "bfloat16"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # Fitting --------------------------------------------------------------------------------
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the network on `X`.
+
+        A fit that fails, or is interrupted with Ctrl-C, leaves the estimator as it was before.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Train for one epoch on a chunk of data.
+
+        The scaling of the data is updated with each chunk, the learning rate is constant, and
+        `offset_` is that of the chunk. `early_stopping` is not used.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._partial_fit(X)
+
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit on `X` and tell its outliers: -1 outlier, +1 inlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+        **kwargs : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        return self.fit(X, y, **kwargs).predict(X)
+
+    def _fit(self, X, y=None, target=None):
+        observers, bridge = [], None
+        if hasattr(self, "_init_callback_context"):
+            bridge = _CallbackBridge(self, X, y)
+            observers.append(bridge)
+        if self.verbose:
+            observers.append(Progress(self.max_epochs, bar=self.verbose > 1))
+        with _all_or_nothing(self):
+            rows, layout = self._validate_fit(X, reset=True)
+            net = self._make_net(layout, len(rows))
+            if self.warm_start and hasattr(self, "net_"):
+                net.continue_from(self.net_)
+            net.scaling = self._make_scaling(net.loss, rows)
+            if bridge:
+                bridge.attributes = lambda: self._learned(net, rows)
+            net.train(
+                *self._to_train(net, rows, target),
+                epochs=self.max_epochs,
+                lr_schedule=_row(LR_SCHEDULES, self.lr_schedule),
+                validation_fraction=self.validation_fraction if self.early_stopping else None,
+                patience=self.n_iter_no_change if self.early_stopping else None,
+                observers=observers,
+            )
+            vars(self).update(self._learned(net, rows))
+        return self
+
+    def _partial_fit(self, X, target=None):
+        first = not hasattr(self, "net_")
+        with _all_or_nothing(self):
+            rows, layout = self._validate_fit(X, reset=first)
+            net = self._make_net(layout, len(rows))
+            if first:
+                net.scaling = self._make_scaling(net.loss, rows)
+            else:
+                net.continue_from(self.net_)
+                if not net.loss.unit_interval:
+                    net.scaling = net.scaling.updated(rows)
+            net.train(*self._to_train(net, rows, target), epochs=1)
+            vars(self).update(self._learned(net, rows))
+        return self
+
+    def _learned(self, net, rows):
+        """The fitted attributes that `fit` leaves behind."""
+        if self.contamination == "auto":
+            scores = -net.losses(rows[:: -(-len(rows) // N_FENCE)])
+            low, high = np.percentile(scores, [25, 75])
+            offset = low - 1.5 * (high - low)
+        else:
+            offset = np.percentile(-net.losses(rows), 100 * self.contamination)
+        return {
+            "net_": net,
+            "input_shape_": net.layout.shape,
+            "n_components_": net.code_size,
+            "offset_": float(offset),
+            "device_": str(net.device),
+        }
+
+    def _make_net(self, layout, n_samples):
+        shapes = {
+            "n_channels": layout.n_channels,
+            "spatial_shape": layout.spatial,
+            "n_components": self.n_components,
+        }
+        if self.module is None:
+            shapes |= {name: getattr(self, name) for name in ARCHITECTURE}
+        net = Net(
+            Autoencoder if self.module is None else self.module,
+            **{
+                "device": _resolve_device(self.device),
+                "loss": as_loss(self.loss),
+                "layout": layout,
+                "seed": _draw_seed(self.random_state),
+                "corruption": self._make_corruption(),
+                "precision": self.precision,
+                "optimizer": _row(OPTIMIZERS, self.optimizer),
+                "lr": self.learning_rate,
+                "batch_size": _batch_size(self.batch_size, n_samples),
+            },
+            **{f"module__{name}": value for name, value in shapes.items()}
+            | _check_net_params(self.net_params),
+        ).initialize()
+        if self.n_components is not None and net.code_size > layout.n_features:
+            warnings.warn(
+                f"the code of {net.code_size} values is larger than the {layout.n_features} "
+                f"features of X, so it need not learn anything; pass a smaller n_components.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return net
+
+    def _make_corruption(self):
+        return None
+
+    def _make_scaling(self, loss, rows):
+        if loss.unit_interval:
+            scaling = Scaling.unit_interval(rows.dtype)
+            _check_unit_interval(rows, scaling, self.loss)
+            return scaling
+        return Scaling().updated(rows)
+
+    # Data -----------------------------------------------------------------------------------
+
+    def _validate_fit(self, X, reset):
+        rows, image_shape = self._validate(X, reset)
+        if not reset:
+            return rows, self.net_.layout
+        layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
+        return rows, layout
+
+    def _validate(self, X, reset=False):
+        """Rows ``(n_samples, n_features)``, and the shape of a sample if `X` came as images."""
+        X, image_shape = _flatten(X)
+        rows = validate_data(self, X, reset=reset, dtype="numeric")
+        if not reset:
+            shape, loss = self.net_.layout.shape, self.net_.loss
+            if image_shape is not None and image_shape != shape:
+                raise ValueError(
+                    f"X has samples of shape {image_shape}, but {type(self).__name__} was fitted "
+                    f"on samples of shape {shape}; reshape X to (n_samples, *{shape})."
+                )
+            if loss.unit_interval:
+                _check_unit_interval(rows, self.net_.scaling, self.loss)
+        return rows, image_shape
+
+    def _to_train(self, net, rows, target):
+        """Inputs and targets as the net reads them; no target means the inputs themselves."""
+        inputs = Rows(rows, net.layout, net.device)
+        if target is None:
+            return inputs, None
+        target = check_array(_flatten(target)[0], input_name="target")
+        if target.shape != rows.shape:
+            raise ValueError(
+                f"target has {target.shape[0]} samples of {target.shape[1]} values, but X has "
+                f"{rows.shape[0]} of {rows.shape[1]}; pass the clean version of each row of X."
+            )
+        if net.loss.unit_interval:
+            _check_unit_interval(target, net.scaling, self.loss)
+        return inputs, Rows(target, net.layout, net.device)
+
+    # Applying -------------------------------------------------------------------------------
+
+    def transform(self, X):
+        """Encode `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            Codes.
+        """
+        check_is_fitted(self)
+        return self.net_.encode(self._validate(X)[0])
+
+    def inverse_transform(self, Z):
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
+            Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=np.float32, input_name="Z")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted with codes of "
+                f"{self.n_components_} values; pass what transform returned."
+            )
+        rows = self.net_.decode(Z)
+        return rows.reshape(-1, *self.input_shape_) if self.net_.layout.images else rows
+
+    def reconstruct(self, X):
+        """Encode and decode `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        X_hat : ndarray of the shape of `X`, float32
+            Reconstructions in the units of the `X` given to `fit`.
+        """
+        check_is_fitted(self)
+        rows, image_shape = self._validate(X)
+        X_hat = self.net_.reconstruct(rows)
+        return X_hat if image_shape is None else X_hat.reshape(-1, *image_shape)
+
+    def score_samples(self, X):
+        """Minus the loss of each sample; higher is more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            Negative mean loss over the values of each sample, in the units of `X` (squared, for
+            the squared error; nats, for cross-entropy). It does not depend on the other rows.
+        """
+        check_is_fitted(self)
+        return -self.net_.losses(self._validate(X)[0])
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean of ``score_samples``, which a grid search maximizes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+            Negative mean loss.
+        """
+        scores = self.score_samples(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, scores)
+        return float(np.average(scores, weights=sample_weight))
+
+    def decision_function(self, X):
+        """``score_samples`` minus `offset_`; negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,), float64
+            Shifted scores.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Tell outliers from inliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    # Reading the result ---------------------------------------------------------------------
+
+    def summary(self):
+        """Layers of the network with their output shapes and counts.
+
+        Returns
+        -------
+        layers : pandas.DataFrame
+            A row for each layer and a last row "total". Columns: `layer`, its kind;
+            `output_shape` of one sample, channels first; `parameters`, trained values;
+            `statistics`, running means and variances of batch normalization.
+        """
+        check_is_fitted(self)
+        layers = pd.DataFrame(self.net_.layers()).set_index("name")
+        counts = layers[["parameters", "statistics"]].sum()
+        layers.loc["total"] = ["", "", *counts]
+        return layers
+
+    @property
+    def n_iter_(self):
+        return len(self.net_.history)
+
+    @property
+    def loss_curve_(self):
+        return [row["train_loss"] for row in self.net_.history]
+
+    @property
+    def validation_loss_curve_(self):
+        return [row["valid_loss"] for row in self.net_.history if "valid_loss" in row]
+
+    @property
+    def history_(self):
+        keys = ("epoch", "train_loss", "valid_loss", "dur")
+        rows = [{k: row[k] for k in keys if k in row} for row in self.net_.history]
+        return pd.DataFrame(rows).set_index("epoch").rename(columns={"dur": "duration"})
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    # Parameters -----------------------------------------------------------------------------
+
+    def get_params(self, deep=True):
+        """Get the parameters, those in `net_params` as ``net__...`` too.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the entries of `net_params`.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
+        params = super().get_params(deep)
+        if deep and isinstance(self.net_params, dict):
+            params |= {f"net__{name}": value for name, value in self.net_params.items()}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters; ``net__name=value`` sets an entry of `net_params`.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        inner = {k: v for k, v in params.items() if k.startswith("net__")}
+        super().set_params(**{k: v for k, v in params.items() if k not in inner})
+        if inner:
+            inner = {name.removeprefix("net__"): value for name, value in inner.items()}
+            self.net_params = {**(self.net_params or {}), **inner}
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class _CallbackBridge:
+    """Runs scikit-learn's callbacks, one task an epoch."""
+
+    def __init__(self, estimator, X, y):
+        self.estimator, self.data = estimator, {"X": X, "y": y}
+        self.context = estimator._init_callback_context(max_subtasks=estimator.max_epochs)
+        self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+        self.attributes = dict
+
+    def begin_epoch(self, net):
+        self.epoch = self.context.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_epoch(self, net):
+        if self.epoch.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=self.attributes, **self.data
+        ):
+            raise StopTraining
+
+    def end_training(self, net):
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=self.attributes, **self.data
+        )
+
+
+@contextmanager
+def _all_or_nothing(estimator):
+    """Give the estimator its attributes back if fitting fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _row(table, value):
+    return value if callable(value) else table[value]
+
+
+def _batch_size(batch_size, n_samples):
+    """For "auto" about 50 steps an epoch, with 16 to 128 samples each."""
+    return min(max(n_samples // 50, 16), 128) if batch_size == "auto" else batch_size
+
+
+def _draw_seed(random_state):
+    """An int from ``random_state``; None draws from the system, not from numpy's global state."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _resolve_device(device):
+    """The device to use, checked."""
+    if str(device) == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is unknown; pass 'auto', 'cpu', 'cuda' or 'cuda:<index>'."
+        ) from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but torch finds no CUDA device; pass "
+            f"device='auto' or 'cpu', or install a torch build with CUDA."
+        )
+    return str(device)
+
+
+def _check_net_params(net_params):
+    net_params = net_params or {}
+    for name in net_params:
+        if name not in ("callbacks", "compile") and not str(name).startswith(NET_PREFIXES):
+            raise ValueError(
+                f"net_params has the entry {name!r}; valid are 'callbacks', 'compile' and names "
+                f"that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is a "
+                f"parameter of the estimator itself."
+            )
+    return net_params
+
+
+def _flatten(X):
+    """Images to rows, with the shape of an image; anything else as it is, with None."""
+    if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
+        return X, None
+    array = np.asarray(X)
+    if array.ndim < 3:
+        return X, None
+    return array.reshape(len(array), int(np.prod(array.shape[1:]))), array.shape[1:]
+
+
+def _check_unit_interval(rows, scaling, loss):
+    low, high = rows.min(), rows.max()
+    if low < 0 or high > scaling.scale:
+        raise ValueError(
+            f"loss={loss!r} needs values in [0, {scaling.scale:g}], but X has values from "
+            f"{low:g} to {high:g}; rescale X, for instance with MinMaxScaler(clip=True), or use "
+            f"loss='squared_error'."
+        )

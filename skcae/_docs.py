@@ -1,0 +1,163 @@
+"""The text of the parameters that the estimators share, written once."""
+
+PARAMETERS = """n_components : int or None, default=16
+        Size of the code. None keeps the last convolutional feature map as the code, flattened:
+        a fully convolutional autoencoder.
+
+    input_shape : tuple of int, default=None
+        Shape of one sample: ``(L,)`` signal, ``(H, W)`` image, ``(D, H, W)`` volume, with the
+        channels where `channel_axis` says. None takes it from `X` when `X` holds images
+        ``(n_samples, *input_shape)``; rows ``(n_samples, n_features)`` are then signals.
+
+    channel_axis : int, default=None
+        Axis of one sample that holds the channels: -1 for ``(32, 32, 3)``, 0 for
+        ``(3, 32, 32)``. None: there are no channels.
+
+    hidden_channels : tuple of int, default=(32, 64)
+        Filters of each convolutional stage; each stage halves the sides. ``()`` is a dense
+        network. The decoder mirrors the encoder.
+
+    hidden_units : tuple of int, default=()
+        Widths of dense layers between the feature map and the code.
+
+    kernel_size : int or tuple of int, default=3
+        Side of the filters, odd; one for all stages, or one for each.
+
+    downsampling : {{"stride", "max_pool", "avg_pool"}}, default="stride"
+        How a stage halves the sides.
+
+    upsampling : {{"nearest", "bilinear", "transpose"}}, default="transpose"
+        How the decoder doubles them: interpolation then convolution, which leaves no
+        checkerboard, or transposed convolution. "bilinear" is linear in 1 and 3 dimensions.
+
+    activation : {{"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}}, None or \
+callable, default="{activation}"
+        Between layers; "leaky_relu" has slope 0.2. A callable builds a module.
+
+    normalization : {{"batch", "group"}}, None or callable, default="batch"
+        After each convolution. A callable ``(n_channels, n_dims)`` builds a module.
+
+    tied_weights : bool, default=False
+        The decoder uses the encoder's weights, transposed, with biases of its own.
+
+    module : callable, default=None
+        A class or function of your own that builds a :class:`torch.nn.Module` with
+        ``encode(x)`` to ``(n, code size)`` and ``decode(z)``. Of ``n_channels``,
+        ``spatial_shape`` and ``n_components`` it is given those that it names as arguments,
+        and the ``module__`` entries of `net_params`. The other architecture parameters are
+        then not used.
+
+    loss : {{"squared_error", "absolute_error", "binary_crossentropy"}}, callable or \
+:class:`~skcae.losses.Loss`, default="squared_error"
+        What to minimize, averaged over the values of a sample. The first two take any real data
+        and standardize it inside, by one mean and one standard deviation; results come back in
+        the units of `X`. "binary_crossentropy" (nats) needs values in [0, 1] or unsigned
+        integers, which are divided by the largest value of their type. A callable
+        ``loss(output, target)`` compares standardized tensors and returns a loss for each value
+        or each sample.
+
+    optimizer : {{"adamw", "adam", "rmsprop", "sgd"}} or class, default="adamw"
+        A :class:`torch.optim.Optimizer`. Its other arguments are reached as
+        ``net_params={{"optimizer__weight_decay": 0.1}}``.
+
+    learning_rate : float, default={learning_rate}
+        Largest step size of the schedule.
+
+    lr_schedule : {{"one_cycle", "cosine", "constant"}} or callable, default="one_cycle"
+        Factor of `learning_rate` along a `fit`: "one_cycle" rises for 30 % of the steps and
+        falls to zero. A callable takes the share of the steps done, in [0, 1). `partial_fit`
+        keeps the rate constant.
+
+    max_epochs : int, default={max_epochs}
+        Passes over the data.
+
+    batch_size : "auto" or int, default="auto"
+        Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 128. A
+        single sample left over joins the batch before it.
+
+    early_stopping : bool, default=False
+        Hold out data, stop when its loss stops falling, and keep the weights of the best epoch.
+
+    validation_fraction : float, default=0.1
+        Share of the samples held out with `early_stopping`.
+
+    n_iter_no_change : int, default=5
+        Epochs without a lower validation loss after which `early_stopping` stops.
+
+    warm_start : bool, default=False
+        `fit` goes on from the weights of the fit before.
+
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        Share of outliers in the training data, which sets `offset_` so that this share of it is
+        predicted as outliers. "auto" puts `offset_` 1.5 interquartile ranges below the lower
+        quartile of the training scores, the box plot's fence (Tukey, 1977). Both come from data
+        that the network was trained on: expect more alarms on new data.
+
+    net_params : dict, default=None
+        Arguments for :class:`skorch.net.NeuralNet`: ``callbacks``, ``compile``, and those of
+        the optimizer and the module, ``optimizer__betas``, ``module__padding`` (see
+        :class:`skcae.modules.Autoencoder`). In `set_params` and grids they are
+        ``net__optimizer__betas``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a CUDA device where there is one, and the CPU otherwise.
+
+    precision : {{"float32", "bfloat16"}}, default="float32"
+        Of training; "bfloat16" is mixed precision. Inference is always in float32.
+
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, order of the batches, held-out samples and noise. An int makes results
+        bit-identical on one machine. Global random states are neither read nor moved.
+
+    verbose : int, default=0
+        1 prints a line for each epoch, 2 keeps a progress bar with the time left."""
+
+DEFAULTS = {
+    "activation": "relu",
+    "learning_rate": "2e-3",
+    "max_epochs": "20",
+}
+
+ATTRIBUTES = """net_ : skorch.net.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_components_ : int
+        Size of the code.
+
+    n_features_in_ : int
+        Number of values in a sample.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` had string names.
+
+    n_iter_ : int
+        Epochs of training, over `fit` and its continuations.
+
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in the units of ``-score``. Under a corruption it is
+        that of the corrupted data.
+
+    validation_loss_curve_ : list of float
+        Loss of the held-out data after each epoch; empty without `early_stopping`.
+
+    history_ : pandas.DataFrame
+        One row an epoch: losses and duration in seconds.
+
+    offset_ : float
+        ``decision_function`` is ``score_samples`` minus this.
+
+    device_ : str
+        Device that was used."""
+
+
+def shared(cls):
+    """Fill the shared texts into the docstring of an estimator."""
+    if cls.__doc__:
+        parameters = PARAMETERS.format(**DEFAULTS)
+        cls.__doc__ = cls.__doc__.replace("{parameters}", parameters).replace(
+            "{attributes}", ATTRIBUTES
+        )
+    return cls

@@ -1,0 +1,645 @@
+"""The skorch net: the only training loop, seeding, inference, device and precision."""
+
+import copy
+import inspect
+import math
+import sys
+import threading
+import time
+import warnings
+from contextlib import contextmanager, nullcontext
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
+from skorch.history import History
+from torch import Tensor
+from torch.nn import Module
+
+from .losses import PerSampleLoss
+from .modules import Autoencoder, initialize_
+
+# Inference runs on batches of one constant size, the last one padded: another size picks another
+# kernel and other last bits. (Most values in a sample, samples in a tile.)
+TILES = ((2**14, 64), (2**18, 8), (math.inf, 1))
+
+
+class Rows:
+    """Rows of a numpy array, of any numeric dtype, read in batches as folded tensors."""
+
+    def __init__(self, X, layout, device):
+        self.X, self.layout, self.device = X, layout, device
+
+    def __len__(self):
+        return len(self.X)
+
+    def take(self, index: np.ndarray) -> Tensor:
+        return self.layout.fold(to_tensor(np.take(self.X, index, axis=0), self.device))
+
+
+def to_tensor(values: np.ndarray, device) -> Tensor:
+    """A tensor on the device; half precision and types that torch lacks are widened."""
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8)
+    elif values.dtype.kind == "u" and values.dtype.itemsize > 1:
+        values = values.astype(np.int64 if values.dtype.itemsize < 8 else np.float64)
+    elif values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
+        values = values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
+    elif not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    return torch.from_numpy(values).to(device, non_blocking=True)
+
+
+class StopTraining(Exception):  # noqa: N818 - a signal, not an error
+    """Ends the training loop after the current epoch."""
+
+
+class Net(NeuralNet):
+    """A skorch net that trains and applies a module with ``encode`` and ``decode``.
+
+    Everything that the estimators do with torch happens here. It pickles as what it was built
+    from and numpy arrays: weights, optimizer, generators, history.
+    """
+
+    def __init__(
+        self, module, *, loss, layout, seed, corruption=None, precision="float32", **options
+    ):
+        self.build_arguments = {
+            "module": module,
+            "loss": loss,
+            "layout": layout,
+            "seed": seed,
+            "corruption": corruption,
+            "precision": precision,
+            **options,
+        }
+        self.loss, self.layout, self.seed = loss, layout, seed
+        self.corruption, self.precision = corruption, precision
+        self.scaling = None
+        super().__init__(
+            module,
+            criterion=PerSampleLoss,
+            criterion__loss=loss,
+            train_split=None,
+            verbose=0,
+            **copy.deepcopy(options),
+        )
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    # Building -------------------------------------------------------------------------------
+
+    def initialize(self):
+        self.generator_ = torch.Generator().manual_seed(self.seed)
+        self.noise_generator_ = torch.Generator(self.device).manual_seed(self.seed + 1)
+        super().initialize()
+        corruption = copy.deepcopy(self.corruption)
+        self.corrupt_ = _Corruption(corruption, self.device) if corruption is not None else None
+        self._set_training(False)
+        return self
+
+    def initialize_module(self):
+        kwargs = self.get_params_for("module")
+        if self._owns_randomness():
+            with torch.device("meta"):
+                module = self.module(**kwargs)
+            self.module_ = initialize_(module.to_empty(device="cpu"), self.generator_)
+        else:
+            with seeded_globally(self._draw_seed(), self.device):
+                module = self.module(**_accepted(self.module, kwargs))
+            self.module_ = check_module(module, self.layout)
+        return self
+
+    def initialize_optimizer(self, *args, **kwargs):
+        named_parameters = list(self.get_all_learnable_params())
+        if not named_parameters:
+            raise ValueError(
+                f"the module {type(self.module_).__name__} has no parameters to train."
+            )
+        args, kwargs = self.get_params_for_optimizer("optimizer", named_parameters)
+        if "fused" in inspect.signature(self.optimizer).parameters:
+            kwargs.setdefault("fused", not kwargs.get("foreach", False))
+        self.optimizer_ = self.optimizer(*args, **kwargs)
+        return self
+
+    def _owns_randomness(self):
+        """Whether all weights come from ``generator_``: no code of the user's builds a layer."""
+        options = self.get_params_for("module")
+        return self.module is Autoencoder and not any(callable(v) for v in options.values())
+
+    def _draw_seed(self):
+        return int(torch.randint(2**31, (1,), generator=self.generator_))
+
+    def continue_from(self, other):
+        """Take over what another net has learned, with this one's hyperparameters."""
+        state = other._state()
+        if type(self.optimizer_) is not type(other.optimizer_):
+            state["optimizer"] = None
+        try:
+            return self._load_state(state)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the network changed since the earlier fit, so its weights cannot be used: "
+                f"{error}. Set the architecture back, or fit anew with warm_start=False."
+            ) from error
+
+    # Pickling -------------------------------------------------------------------------------
+
+    def _state(self):
+        return {
+            "weights": _to_arrays(dict(self.module_.state_dict())),
+            "optimizer": _to_arrays(self.optimizer_.state_dict()),
+            "generator": self.generator_.get_state().numpy(),
+            "noise_generator": self.noise_generator_.get_state().numpy(),
+            "history": list(self.history),
+            "scaling": self.scaling,
+        }
+
+    def _load_state(self, state):
+        self.module_.load_state_dict(_to_tensors(state["weights"]))
+        if state["optimizer"] is not None:
+            optimizer = _to_tensors(state["optimizer"])
+            groups = zip(optimizer["param_groups"], self.optimizer_.param_groups, strict=True)
+            for old, new in groups:
+                old.update({k: v for k, v in new.items() if k != "params"})
+            self.optimizer_.load_state_dict(optimizer)
+        self.generator_.set_state(_to_tensors(state["generator"]))
+        noise = _to_tensors(state["noise_generator"])
+        if noise.shape == self.noise_generator_.get_state().shape:  # the same kind of device
+            self.noise_generator_.set_state(noise)
+        self.history_ = History(state["history"])
+        self.scaling = state["scaling"]
+        return self
+
+    def __reduce__(self):
+        return _rebuild, (self.build_arguments, self._state())
+
+    # Training -------------------------------------------------------------------------------
+
+    def train(
+        self,
+        X,
+        y=None,
+        *,
+        epochs,
+        lr_schedule=None,
+        validation_fraction=None,
+        patience=None,
+        observers=(),
+    ):
+        """Train for some epochs on the rows ``X``, to reconstruct ``y`` or ``X`` itself.
+
+        ``observers`` hear of the begin and the end of each epoch; one that raises
+        ``StopTraining`` ends the training. A fraction held out for validation brings early stopping: the weights of the best epoch
+        are kept.
+        """
+        index = torch.randperm(len(X), generator=self.generator_).numpy()
+        n_valid = _n_validation(len(X), validation_fraction)
+        valid, train = np.sort(index[:n_valid]), index[n_valid:]
+        run = _Run(self, epochs * len(self._batches(train)), lr_schedule, patience)
+        isolated = nullcontext() if self._owns_noise() else self._isolated()
+        self.notify("on_train_begin", X=X, y=y)
+        with isolated:
+            try:
+                for _ in range(epochs):
+                    for observer in observers:
+                        observer.begin_epoch(self)
+                    self._epoch(run, X, y, train, valid)
+                    for observer in observers:
+                        observer.end_epoch(self)
+                    run.check_progress()
+            except StopTraining:
+                pass
+            finally:
+                self._set_training(False)
+        run.keep_best()
+        self.notify("on_train_end", X=X, y=y)
+        for observer in observers:
+            observer.end_training(self)
+        return self
+
+    def _epoch(self, run, X, y, train, valid):
+        started = time.perf_counter()
+        self.notify("on_epoch_begin", dataset_train=X, dataset_valid=None)
+        self._set_training(len(train) > 1)  # one row has no batch statistics
+        loss = self._train_batches(run, X, y, train)
+        self._set_training(False)
+        run.check_finite(loss)
+        run.record("train_loss", loss * self.loss_units)
+        if len(valid):
+            valid_loss = self.losses(X.X[valid], None if y is None else y.X[valid]).mean()
+            run.record("valid_loss", float(valid_loss))
+        self.history.record("dur", time.perf_counter() - started)
+        self.notify("on_epoch_end", dataset_train=X, dataset_valid=None)
+
+    def _train_batches(self, run, X, y, index):
+        """One pass over the shuffled rows; the mean loss, read from the device once."""
+        index = index[torch.randperm(len(index), generator=self.generator_).numpy()]
+        total = torch.zeros((), device=self.device)
+        for batch in self._batches(index):
+            inputs, target = self._pair(X.take(batch), None if y is None else y.take(batch))
+            run.set_learning_rate()
+            total += self._step(inputs, target) * len(batch)
+        return float(total) / len(index)
+
+    def _batches(self, index):
+        """Consecutive parts of ``index``; a single row left over joins the part before it."""
+        stops = list(range(self.batch_size, len(index), self.batch_size)) + [len(index)]
+        if len(stops) > 1 and stops[-1] - stops[-2] == 1:
+            del stops[-2]
+        return [index[a:b] for a, b in zip([0, *stops], stops, strict=False)]
+
+    def _pair(self, x: Tensor, y: Tensor | None):
+        """What the network sees and what it must give back, standardized."""
+        target = self._standardize(x if y is None else y)
+        if y is None and self.corrupt_ is None:
+            return target, target
+        if y is None:
+            x = self.corrupt_(x.float(), self.noise_generator_)
+        return self._standardize(x), target
+
+    def _step(self, inputs: Tensor, target: Tensor) -> Tensor:
+        self.notify("on_batch_begin", batch=(inputs, target), training=True)
+
+        def closure():
+            self.optimizer_.zero_grad()
+            with self._autocast():
+                loss = self.per_sample(inputs, target).mean()
+            loss.backward()
+            if self.callbacks_:
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=list(self.get_all_learnable_params()),
+                    batch=(inputs, target),
+                    training=True,
+                )
+            return loss
+
+        loss = self.optimizer_.step(closure).detach()
+        if self.callbacks_:
+            self.history.record_batch("train_loss", float(loss))
+            self.history.record_batch("train_batch_size", len(inputs))
+        self.notify("on_batch_end", batch=(inputs, target), training=True, loss=loss)
+        return loss
+
+    def _autocast(self):
+        """Mixed precision for one forward pass: its casts of the weights hold for one step."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+
+    def on_batch_begin(self, net, **kwargs):
+        if self.callbacks_:
+            self.history.new_batch()
+
+    def notify(self, method_name, **kwargs):
+        getattr(self, method_name)(self, **kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **kwargs)
+            except KeyboardInterrupt:  # skorch's EarlyStopping stops by raising one
+                if not isinstance(callback, EarlyStopping):
+                    raise
+                raise StopTraining from None
+
+    def _owns_noise(self):
+        return self._owns_randomness() and (self.corrupt_ is None or self.corrupt_.takes_generator)
+
+    def _isolated(self):
+        return seeded_globally(self._draw_seed(), self.device)
+
+    def layers(self):
+        """Name, kind, output shape and counts of each layer, in the order of their use."""
+        module, rows = copy.deepcopy(self.module_), []
+
+        def note(name, layer, _, output):
+            rows.append(
+                {
+                    "name": name,
+                    "layer": type(layer).__name__.lstrip("_"),
+                    "output_shape": tuple(output.shape[1:]),
+                    "parameters": sum(p.numel() for p in layer.parameters(recurse=False)),
+                    "statistics": sum(
+                        b.numel() for b in layer.buffers(recurse=False) if b.ndim > 0
+                    ),
+                }
+            )
+
+        for name, layer in module.named_modules():
+            if not list(layer.children()) or list(layer.parameters(recurse=False)):
+                layer.register_forward_hook(partial(note, name))
+        with torch.inference_mode():
+            module.decode(module.encode(self._zeros()))
+        return rows
+
+    # Inference ------------------------------------------------------------------------------
+
+    def per_sample(self, inputs: Tensor, target: Tensor) -> Tensor:
+        """The loss of each sample, in the network's units."""
+        module = self.module_
+        return self.criterion_(module.decode(module.encode(inputs)), target)
+
+    @property
+    def loss_units(self):
+        """What turns a loss of standardized data into the units of the input."""
+        return self.scaling.scale**self.loss.power
+
+    @property
+    def code_size(self):
+        with torch.inference_mode():
+            return self.module_.encode(self._zeros()).shape[1]
+
+    def _zeros(self):
+        shape = (1, self.layout.n_channels, *self.layout.spatial)
+        return torch.zeros(shape, device=self.device)
+
+    def encode(self, X):
+        """Codes ``(n, code size)`` of the rows ``X``, float32."""
+        return self._by_tiles(lambda x: self.module_.encode(self._standardize(x)), X)
+
+    def decode(self, Z):
+        """Rows ``(n, n_features)`` for the codes ``Z``, in the units of the input."""
+        return self._by_tiles(lambda z: self._unfold(self.module_.decode(z)), Z, fold=False)
+
+    def reconstruct(self, X):
+        def reconstruct(x):
+            return self._unfold(self.module_.decode(self.module_.encode(self._standardize(x))))
+
+        return self._by_tiles(reconstruct, X)
+
+    def losses(self, X, y=None):
+        """The loss of each row in the units of the input, float64."""
+        if y is None:
+            losses = self._by_tiles(lambda x: self.per_sample(*[self._standardize(x)] * 2), X)
+        else:
+            losses = self._by_tiles(
+                lambda x, y: self.per_sample(self._standardize(x), self._standardize(y)), X, y
+            )
+        return losses.astype(np.float64) * self.loss_units
+
+    def _standardize(self, x: Tensor) -> Tensor:
+        return self.scaling.forward(x).float()
+
+    def _unfold(self, output: Tensor) -> Tensor:
+        return self.layout.unfold(self.scaling.inverse(self.loss.link(output.float())))
+
+    @torch.inference_mode()
+    def _by_tiles(self, function, *arrays, fold=True):
+        """Apply to tiles of rows and join the results; the rows never see each other."""
+        n, results = len(arrays[0]), []
+        size = next(size for limit, size in TILES if self.layout.n_features <= limit)
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            tiles = [to_tensor(_padded(a[start:stop], size), self.device) for a in arrays]
+            if fold:
+                tiles = [self.layout.fold(tile) for tile in tiles]
+            results.append(function(*tiles)[: stop - start].cpu().numpy())
+        return np.concatenate(results)
+
+
+def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+    """A copy of the rows, the last one repeated up to ``size``."""
+    tile = np.empty((size, *rows.shape[1:]), rows.dtype)
+    tile[: len(rows)] = rows
+    tile[len(rows) :] = rows[-1]
+    return tile
+
+
+class _Run:
+    """One call of ``Net.train``: learning rate, divergence and early stopping."""
+
+    def __init__(self, net, n_steps, lr_schedule, patience):
+        self.net, self.n_steps, self.schedule, self.patience = net, n_steps, lr_schedule, patience
+        self.step = 0
+        self.lowest = {}
+        self.since_best, self.best = 0, None
+        self.base_lrs = [float(group["lr"]) for group in net.optimizer_.param_groups]
+        self.finite = self._weights()
+
+    def _weights(self):
+        return {k: v.clone() for k, v in self.net.module_.state_dict().items()}
+
+    def record(self, name, loss):
+        """Write a loss to the history, and whether it is the lowest of this run (for skorch)."""
+        best = loss < self.lowest.get(name, math.inf)
+        self.lowest[name] = loss if best else self.lowest.get(name, loss)
+        self.net.history.record(name, loss)
+        self.net.history.record(f"{name}_best", best)
+
+    def set_learning_rate(self):
+        if self.schedule is not None:
+            factor = self.schedule(self.step / self.n_steps)
+            groups = self.net.optimizer_.param_groups
+            for group, base in zip(groups, self.base_lrs, strict=True):
+                group["lr"] = base * factor
+            self.step += 1
+
+    def check_finite(self, loss):
+        """Go back to the last whole epoch when the loss or a weight is no longer a number."""
+        weights = self._weights()
+        if math.isfinite(loss) and all(
+            bool(w.isfinite().all()) for w in weights.values() if w.is_floating_point()
+        ):
+            self.finite = weights
+            return
+        net = self.net
+        epoch = net.history[-1]["epoch"]
+        net.history.pop()
+        net.module_.load_state_dict(self.finite)
+        net.optimizer_.state.clear()
+        warnings.warn(
+            f"the loss was no longer finite in epoch {epoch}; training stopped, and the weights "
+            f"are those from before that epoch. Lower learning_rate, clip gradients with "
+            f"net_params={{'callbacks': [skorch.callbacks.GradientNormClipping(1.0)]}}, or look "
+            f"for extreme values in X.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+        raise StopTraining
+
+    def check_progress(self):
+        """Remember the best weights; stop after ``patience`` epochs that were not better."""
+        if self.patience is None:
+            return
+        self.since_best += 1
+        if self.net.history[-1]["valid_loss_best"]:
+            self.since_best, self.best = 0, self._weights()
+        if self.since_best >= self.patience:
+            raise StopTraining
+
+    def keep_best(self):
+        for group, base in zip(self.net.optimizer_.param_groups, self.base_lrs, strict=True):
+            group["lr"] = base
+        if self.best is not None:
+            self.net.module_.load_state_dict(self.best)
+
+
+class _Corruption:
+    """A corruption that is always active, given the generator if it takes one."""
+
+    def __init__(self, corruption, device):
+        self.corruption = corruption.to(device).train()
+        self.takes_generator = "generator" in inspect.signature(corruption.forward).parameters
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        noisy = self.corruption(x, generator) if self.takes_generator else self.corruption(x)
+        if noisy.shape != x.shape:
+            raise ValueError(
+                f"corruption returned shape {tuple(noisy.shape)} for a batch of shape "
+                f"{tuple(x.shape)}; it must keep the shape."
+            )
+        return noisy
+
+
+def _n_validation(n_samples, fraction):
+    if fraction is None:
+        return 0
+    n_valid = max(1, round(fraction * n_samples))
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"early_stopping=True holds out {n_valid} of {n_samples} samples and leaves none to "
+            f"train on; pass more samples or early_stopping=False."
+        )
+    return n_valid
+
+
+def _accepted(module, kwargs):
+    """Of the shape arguments, those that a user's class or factory names."""
+    parameters = inspect.signature(module).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return kwargs
+    shapes = ("n_channels", "spatial_shape", "n_components")
+    return {k: v for k, v in kwargs.items() if k in parameters or k not in shapes}
+
+
+def check_module(module, layout):
+    """Try a user's module on a batch of two samples; say which shape is wrong."""
+    name = type(module).__name__
+    if not isinstance(module, Module) or not all(
+        callable(getattr(module, method, None)) for method in ("encode", "decode")
+    ):
+        raise TypeError(
+            f"module built a {name}; it must build a torch.nn.Module with the methods encode(x) "
+            f"and decode(z)."
+        )
+    x = torch.zeros(2, layout.n_channels, *layout.spatial)
+    module.eval()
+    with torch.no_grad():
+        z = module.encode(x)
+        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
+            raise ValueError(
+                f"{name}.encode returned {_shape(z)} for a batch of shape {tuple(x.shape)}; it "
+                f"must return codes of shape (2, code size)."
+            )
+        x_hat = module.decode(z)
+    if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
+        raise ValueError(
+            f"{name}.decode returned {_shape(x_hat)} for the codes of a batch of shape "
+            f"{tuple(x.shape)}; it must return that shape."
+        )
+    return module
+
+
+def _shape(value):
+    if isinstance(value, Tensor):
+        return f"shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+_global_generator = threading.Lock()
+
+
+@contextmanager
+def seeded_globally(seed, device):
+    """Run code that draws from torch's global generators, and leave those as they were."""
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with _global_generator, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _map_leaves(tree, kind, function):
+    """Apply to the leaves of one kind in nested dicts and lists."""
+    if isinstance(tree, dict):
+        return {k: _map_leaves(v, kind, function) for k, v in tree.items()}
+    if isinstance(tree, list):
+        return [_map_leaves(v, kind, function) for v in tree]
+    return function(tree) if isinstance(tree, kind) else tree
+
+
+def _to_arrays(tree):
+    return _map_leaves(tree, Tensor, lambda t: t.cpu().numpy().copy())
+
+
+def _to_tensors(tree):
+    return _map_leaves(tree, np.ndarray, lambda a: torch.from_numpy(np.array(a)))
+
+
+def _rebuild(build_arguments, state):
+    if not torch.cuda.is_available() and str(build_arguments["device"]).startswith("cuda"):
+        build_arguments = {**build_arguments, "device": "cpu"}
+    return Net(**build_arguments).initialize()._load_state(state)
+
+
+class Progress:
+    """Prints a line an epoch, or keeps one bar up to date."""
+
+    def __init__(self, epochs, bar):
+        self.epochs, self.bar, self.started = epochs, bar, time.perf_counter()
+        self.done = 0
+
+    def begin_epoch(self, net):
+        pass
+
+    def end_epoch(self, net):
+        self.done += 1
+        row = net.history[-1]
+        elapsed = time.perf_counter() - self.started
+        left = elapsed / self.done * (self.epochs - self.done)
+        losses = "  ".join(
+            f"{label} {row[key]:.6g}".ljust(len(label) + 12)
+            for label, key in (("loss", "train_loss"), ("validation", "valid_loss"))
+            if key in row
+        )
+        width = len(str(self.epochs))
+        line = f"epoch {self.done:{width}d}/{self.epochs}  {losses}  {_clock(left)} left"
+        if self.bar:
+            filled = round(20 * self.done / self.epochs)
+            line = f"\r{'#' * filled}{'.' * (20 - filled)} {line}"
+        sys.stdout.write(line if self.bar else f"{line}\n")
+        sys.stdout.flush()
+
+    def end_training(self, net):
+        if self.bar:
+            sys.stdout.write("\n")
+
+
+def _clock(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes:d}:{seconds:02d}"
+
+
+def _one_cycle(t):
+    """Rise from 1/25 in the first 30 percent, then fall to zero, along cosines (Smith, 2018)."""
+    if t < 0.3:
+        return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * t / 0.3)) / 2
+    return (1 + math.cos(math.pi * (t - 0.3) / 0.7)) / 2
+
+
+def _cosine(t):
+    return (1 + math.cos(math.pi * t)) / 2
+
+
+# The factor of the learning rate after the share ``t`` in [0, 1) of all steps.
+LR_SCHEDULES = {"one_cycle": _one_cycle, "cosine": _cosine, "constant": None}
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}

@@ -1,0 +1,113 @@
+"""Real data: MNIST and Fashion-MNIST, from files or by download."""
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import fetch_openml
+from sklearn.utils import Bunch
+
+__all__ = ["fetch_fashion_mnist", "fetch_mnist"]
+
+FASHION_NAMES = [
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+]
+
+
+def fetch_mnist(subset="train", *, return_X_y=False):
+    """Handwritten digits: 60 000 training and 10 000 test images of 28 x 28 pixels.
+
+    The files ``{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz`` are read from the folder
+    ``mnist`` in the folder that the environment variable ``SKCAE_DATA`` names. Without that
+    variable the data are downloaded by :func:`sklearn.datasets.fetch_openml`, which caches them.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        Which part.
+    return_X_y : bool, default=False
+        Return ``(images, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        `images` of shape (n_samples, 28, 28), uint8; `target` of shape (n_samples,), int64;
+        `target_names`, list of str.
+
+    References
+    ----------
+    LeCun, Y., Bottou, L., Bengio, Y. and Haffner, P. (1998). Gradient-based learning applied to
+    document recognition. Proceedings of the IEEE 86, 2278-2324.
+    """
+    return _fetch("mnist", "mnist_784", [str(i) for i in range(10)], subset, return_X_y)
+
+
+def fetch_fashion_mnist(subset="train", *, return_X_y=False):
+    """Clothing: 60 000 training and 10 000 test images of 28 x 28 pixels.
+
+    Found as for :func:`fetch_mnist`, in the folder ``fashion-mnist``.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        Which part.
+    return_X_y : bool, default=False
+        Return ``(images, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : Bunch
+        `images` of shape (n_samples, 28, 28), uint8; `target` of shape (n_samples,), int64;
+        `target_names`, list of str.
+
+    References
+    ----------
+    Xiao, H., Rasul, K. and Vollgraf, R. (2017). Fashion-MNIST: a novel image dataset for
+    benchmarking machine learning algorithms. arXiv:1708.07747.
+    """
+    return _fetch("fashion-mnist", "Fashion-MNIST", FASHION_NAMES, subset, return_X_y)
+
+
+def _fetch(folder, openml_name, target_names, subset, return_X_y):
+    if subset not in ("train", "test"):
+        raise ValueError(f"subset={subset!r} is unknown; choose 'train' or 'test'.")
+    root = os.environ.get("SKCAE_DATA")
+    images, target = _read(Path(root) / folder, subset) if root else _load(openml_name, subset)
+    if return_X_y:
+        return images, target
+    return Bunch(images=images, target=target, target_names=target_names)
+
+
+def _read(folder, subset):
+    stem = {"train": "train", "test": "t10k"}[subset]
+    images = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz", header=16)
+    target = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz", header=8)
+    return images.reshape(-1, 28, 28), target.astype(np.int64)
+
+
+def _read_idx(path, header):
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing; SKCAE_DATA must name the folder that holds {path.parent.name}/, "
+            f"or be unset to download the data."
+        )
+    with gzip.open(path) as file:
+        return np.frombuffer(file.read(), np.uint8, offset=header).copy()
+
+
+def _load(openml_name, subset):
+    images, target = fetch_openml(
+        openml_name, version=1, return_X_y=True, as_frame=False, parser="liac-arff"
+    )
+    part = slice(60_000) if subset == "train" else slice(60_000, None)
+    return images[part].astype(np.uint8).reshape(-1, 28, 28), target[part].astype(np.int64)
