@@ -25,7 +25,9 @@ class ConvAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    {parameters}
+    {architecture}
+
+    {training}
 
     Attributes
     ----------
@@ -131,10 +133,9 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    {parameters}
+    {architecture}
 
-    corruption : {"gaussian", "masking", "salt_and_pepper"} or torch.nn.Module, \
-default="gaussian"
+    corruption : {"gaussian", "masking", "salt_and_pepper"} or Module, default="gaussian"
         Noise that is added to each batch in training: normal noise, values set to zero, or
         values set to either end of `clip_range`. A module of your own maps a batch
         ``(n, n_channels, *spatial)`` in the units of `X` to its noisy version, and may take
@@ -148,6 +149,8 @@ default="gaussian"
     clip_range : tuple of float (low, high), default=None
         The range to which noisy data are clipped, in the units of `X`. None does not clip;
         "salt_and_pepper" then uses the smallest and the largest value of the batch.
+
+    {training}
 
     Attributes
     ----------
@@ -297,6 +300,14 @@ default="gaussian"
             return self.corruption
         options = {}
         if self.clip_range is not None:
-            low, high = self.clip_range
-            options["clip_range"] = (float(low), float(high))
+            options["clip_range"] = _check_range(self.clip_range)
         return CORRUPTIONS[self.corruption](self.noise_level, **options)
+
+
+def _check_range(clip_range):
+    low_high = tuple(float(value) for value in clip_range)
+    if len(low_high) != 2 or not low_high[0] < low_high[1]:
+        raise ValueError(
+            f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
+        )
+    return low_high

@@ -214,6 +214,11 @@ class BaseAutoencoder(
         }
 
     def _make_net(self, layout, n_samples):
+        if isinstance(self.module, torch.nn.Module):
+            raise TypeError(
+                f"module is an instance of {type(self.module).__name__}; pass its class, or a "
+                f"function that builds it, so that each fit gets new weights."
+            )
         shapes = {
             "n_channels": layout.n_channels,
             "spatial_shape": layout.spatial,
@@ -355,7 +360,7 @@ class BaseAutoencoder(
         return X_hat if image_shape is None else X_hat.reshape(-1, *image_shape)
 
     def score_samples(self, X):
-        """Minus the loss of each sample; higher is more normal.
+        """Compute minus the loss of each sample; higher is more normal.
 
         Parameters
         ----------
@@ -372,7 +377,7 @@ class BaseAutoencoder(
         return -self.net_.losses(self._validate(X)[0])
 
     def score(self, X, y=None, sample_weight=None):
-        """Mean of ``score_samples``, which a grid search maximizes.
+        """Average ``score_samples``, which a grid search maximizes.
 
         Parameters
         ----------
@@ -394,7 +399,7 @@ class BaseAutoencoder(
         return float(np.average(scores, weights=sample_weight))
 
     def decision_function(self, X):
-        """``score_samples`` minus `offset_`; negative for outliers.
+        """Compute ``score_samples`` minus `offset_`; negative for outliers.
 
         Parameters
         ----------
@@ -426,7 +431,7 @@ class BaseAutoencoder(
     # Reading the result ---------------------------------------------------------------------
 
     def summary(self):
-        """Layers of the network with their output shapes and counts.
+        """List the layers of the network with their output shapes and counts.
 
         Returns
         -------

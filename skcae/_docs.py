@@ -1,6 +1,6 @@
 """The text of the parameters that the estimators share, written once."""
 
-PARAMETERS = """n_components : int or None, default=16
+ARCHITECTURE = """n_components : int or None, default=16
         Size of the code. None keeps the last convolutional feature map as the code, flattened:
         a fully convolutional autoencoder.
 
@@ -23,18 +23,18 @@ PARAMETERS = """n_components : int or None, default=16
     kernel_size : int or tuple of int, default=3
         Side of the filters, odd; one for all stages, or one for each.
 
-    downsampling : {{"stride", "max_pool", "avg_pool"}}, default="stride"
+    downsampling : {"stride", "max_pool", "avg_pool"}, default="stride"
         How a stage halves the sides.
 
-    upsampling : {{"nearest", "bilinear", "transpose"}}, default="transpose"
+    upsampling : {"nearest", "bilinear", "transpose"}, default="transpose"
         How the decoder doubles them: interpolation then convolution, which leaves no
         checkerboard, or transposed convolution. "bilinear" is linear in 1 and 3 dimensions.
 
-    activation : {{"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}}, None or \
-callable, default="{activation}"
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"}, None or \
+callable, default="relu"
         Between layers; "leaky_relu" has slope 0.2. A callable builds a module.
 
-    normalization : {{"batch", "group"}}, None or callable, default="batch"
+    normalization : {"batch", "group"}, None or callable, default="batch"
         After each convolution. A callable ``(n_channels, n_dims)`` builds a module.
 
     tied_weights : bool, default=False
@@ -45,9 +45,9 @@ callable, default="{activation}"
         ``encode(x)`` to ``(n, code size)`` and ``decode(z)``. Of ``n_channels``,
         ``spatial_shape`` and ``n_components`` it is given those that it names as arguments,
         and the ``module__`` entries of `net_params`. The other architecture parameters are
-        then not used.
+        then not used."""
 
-    loss : {{"squared_error", "absolute_error", "binary_crossentropy"}}, callable or \
+TRAINING = """loss : {"squared_error", "absolute_error", "binary_crossentropy"}, callable or \
 :class:`~skcae.losses.Loss`, default="squared_error"
         What to minimize, averaged over the values of a sample. The first two take any real data
         and standardize it inside, by one mean and one standard deviation; results come back in
@@ -56,19 +56,19 @@ callable, default="{activation}"
         ``loss(output, target)`` compares standardized tensors and returns a loss for each value
         or each sample.
 
-    optimizer : {{"adamw", "adam", "rmsprop", "sgd"}} or class, default="adamw"
+    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default="adamw"
         A :class:`torch.optim.Optimizer`. Its other arguments are reached as
-        ``net_params={{"optimizer__weight_decay": 0.1}}``.
+        ``net_params={"optimizer__weight_decay": 0.1}``.
 
-    learning_rate : float, default={learning_rate}
+    learning_rate : float, default=2e-3
         Largest step size of the schedule.
 
-    lr_schedule : {{"one_cycle", "cosine", "constant"}} or callable, default="one_cycle"
+    lr_schedule : {"one_cycle", "cosine", "constant"} or callable, default="one_cycle"
         Factor of `learning_rate` along a `fit`: "one_cycle" rises for 30 % of the steps and
         falls to zero. A callable takes the share of the steps done, in [0, 1). `partial_fit`
         keeps the rate constant.
 
-    max_epochs : int, default={max_epochs}
+    max_epochs : int, default=20
         Passes over the data.
 
     batch_size : "auto" or int, default="auto"
@@ -102,7 +102,7 @@ callable, default="{activation}"
     device : str or torch.device, default="auto"
         "auto" is a CUDA device where there is one, and the CPU otherwise.
 
-    precision : {{"float32", "bfloat16"}}, default="float32"
+    precision : {"float32", "bfloat16"}, default="float32"
         Of training; "bfloat16" is mixed precision. Inference is always in float32.
 
     random_state : int, RandomState instance or None, default=None
@@ -111,12 +111,6 @@ callable, default="{activation}"
 
     verbose : int, default=0
         1 prints a line for each epoch, 2 keeps a progress bar with the time left."""
-
-DEFAULTS = {
-    "activation": "relu",
-    "learning_rate": "2e-3",
-    "max_epochs": "20",
-}
 
 ATTRIBUTES = """net_ : skorch.net.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
@@ -155,9 +149,7 @@ ATTRIBUTES = """net_ : skorch.net.NeuralNet
 
 def shared(cls):
     """Fill the shared texts into the docstring of an estimator."""
-    if cls.__doc__:
-        parameters = PARAMETERS.format(**DEFAULTS)
-        cls.__doc__ = cls.__doc__.replace("{parameters}", parameters).replace(
-            "{attributes}", ATTRIBUTES
-        )
+    texts = {"architecture": ARCHITECTURE, "training": TRAINING, "attributes": ATTRIBUTES}
+    for name, text in texts.items():
+        cls.__doc__ = cls.__doc__ and cls.__doc__.replace(f"{{{name}}}", text)
     return cls

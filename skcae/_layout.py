@@ -21,7 +21,7 @@ class Layout:
 
     @classmethod
     def infer(cls, n_features, image_shape, input_shape, channel_axis):
-        """Layout of data with ``n_features`` values, or ``image_shape`` where it came as images."""
+        """Layout of rows of ``n_features`` values, or of images of ``image_shape``."""
         given = input_shape if input_shape is not None else image_shape
         shape = (n_features,) if given is None else tuple(int(side) for side in given)
         _check_sides(shape, input_shape)

@@ -195,8 +195,8 @@ class Net(NeuralNet):
         """Train for some epochs on the rows ``X``, to reconstruct ``y`` or ``X`` itself.
 
         ``observers`` hear of the begin and the end of each epoch; one that raises
-        ``StopTraining`` ends the training. A fraction held out for validation brings early stopping: the weights of the best epoch
-        are kept.
+        ``StopTraining`` ends the training. A fraction held out for validation brings early
+        stopping: the weights of the best epoch are kept.
         """
         index = torch.randperm(len(X), generator=self.generator_).numpy()
         n_valid = _n_validation(len(X), validation_fraction)
@@ -249,7 +249,7 @@ class Net(NeuralNet):
 
     def _batches(self, index):
         """Consecutive parts of ``index``; a single row left over joins the part before it."""
-        stops = list(range(self.batch_size, len(index), self.batch_size)) + [len(index)]
+        stops = [*range(self.batch_size, len(index), self.batch_size), len(index)]
         if len(stops) > 1 and stops[-1] - stops[-2] == 1:
             del stops[-2]
         return [index[a:b] for a, b in zip([0, *stops], stops, strict=False)]
@@ -355,7 +355,7 @@ class Net(NeuralNet):
             return self.module_.encode(self._zeros()).shape[1]
 
     def _zeros(self):
-        shape = (1, self.layout.n_channels, *self.layout.spatial)
+        shape = (2, self.layout.n_channels, *self.layout.spatial)
         return torch.zeros(shape, device=self.device)
 
     def encode(self, X):

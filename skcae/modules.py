@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -26,22 +27,30 @@ from torch import Tensor, nn
 __all__ = ["Autoencoder", "Decoder", "Encoder", "initialize_"]
 
 
-def _per_stage(name: str, value, n_stages: int) -> list[int]:
+def _integers(name: str, values, least: int = 1) -> list[int]:
+    """``values`` as integers of at least ``least``."""
+    if any(not isinstance(v, Integral) or v < least for v in values):
+        raise ValueError(
+            f"{name}={values!r} must hold integers of at least {least}, one for each layer."
+        )
+    return [int(v) for v in values]
+
+
+def _per_stage(name: str, value, n_stages: int, least: int = 1) -> list[int]:
     """``value`` for each stage: an integer holds for all of them."""
-    if not isinstance(value, Sequence):
-        return [value] * n_stages
+    value = [value] * n_stages if isinstance(value, Integral) else _integers(name, value, least)
     if len(value) != n_stages:
         raise ValueError(
             f"{name}={value!r} has {len(value)} entries, but there are {n_stages} convolutional "
             f"stages; pass one integer, or one for each stage."
         )
-    return list(value)
+    return value
 
 
 def _paddings(padding, kernels: list[int]) -> list[int]:
     """Zeros added at each end of a side, for each stage."""
     if padding != "same":
-        return _per_stage("padding", padding, len(kernels))
+        return _per_stage("padding", padding, len(kernels), least=0)
     if even := [k for k in kernels if k % 2 == 0]:
         raise ValueError(
             f"kernel_size={even[0]} is even, so no padding keeps the size of the image; use an "
@@ -162,7 +171,8 @@ class Encoder(nn.Module):
         super().__init__()
         n_dims, n_stages = len(spatial_shape), len(hidden_channels)
         self.geometry = _Geometry(spatial_shape, kernel_size, stride, padding, n_stages)
-        self.widths = [n_channels, *hidden_channels]
+        self.widths = [n_channels, *_integers("hidden_channels", hidden_channels)]
+        hidden_units = _integers("hidden_units", hidden_units)
         pool = _choose("downsampling", downsampling, DOWNSAMPLINGS)
         stages = []
         for i, (c_in, c_out) in enumerate(pairwise(self.widths)):
@@ -210,7 +220,7 @@ class Decoder(nn.Module):
     def __init__(
         self,
         encoder: Encoder,
-        upsampling: str = "nearest",
+        upsampling: str = "transpose",
         decoder_channels: Sequence[int] | None = None,
         tied_weights: bool = False,
         activation="relu",
@@ -334,7 +344,7 @@ padding, downsampling, code_activation
         stride: int | Sequence[int] = 2,
         padding: str | int | Sequence[int] = "same",
         downsampling: str = "stride",
-        upsampling: str = "nearest",
+        upsampling: str = "transpose",
         decoder_channels: Sequence[int] | None = None,
         activation="relu",
         normalization="batch",
@@ -455,7 +465,8 @@ def initialize_(network: nn.Module, generator: torch.Generator) -> nn.Module:
 
 
 def _group_norm(n_channels: int, n_dims: int) -> nn.Module:
-    return nn.GroupNorm(math.gcd(8, n_channels), n_channels)
+    """Up to 8 groups, of at least four channels where there are as many."""
+    return nn.GroupNorm(math.gcd(8, max(1, n_channels // 4)), n_channels)
 
 
 def _batch_norm(n_channels: int, n_dims: int) -> nn.Module:

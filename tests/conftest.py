@@ -1,0 +1,54 @@
+"""Settings of the test session, and small data that many tests share."""
+
+import os
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before scipy is imported: no check is skipped
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from skcae import ConvAutoencoder, DenoisingConvAutoencoder
+
+ESTIMATORS = (ConvAutoencoder, DenoisingConvAutoencoder)
+
+torch.set_num_threads(1)  # the check suite is ten times slower with more
+
+
+def pytest_configure(config):
+    import matplotlib
+
+    matplotlib.use("Agg")
+
+
+def pytest_collection_modifyitems(items):
+    skip = pytest.mark.skip(reason="needs a CUDA device")
+    for item in items:
+        if "cuda" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Images ``(1797, 8, 8)`` in [0, 1], float32, and their labels."""
+    data = load_digits()
+    return (data.images / 16).astype(np.float32), data.target
+
+
+@pytest.fixture(params=ESTIMATORS, ids=lambda cls: cls.__name__)
+def make(request):
+    """Build a small, fast estimator of each kind."""
+
+    def make(**parameters):
+        small = {
+            "n_components": 4,
+            "input_shape": (8, 8),
+            "hidden_channels": (4, 8),
+            "max_epochs": 2,
+            "random_state": 0,
+        }
+        return request.param(**{**small, **parameters})
+
+    make.cls = request.param
+    return make

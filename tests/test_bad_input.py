@@ -1,0 +1,221 @@
+"""Bad input gets an error that says what was given and what to do, and loses nothing."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
+
+from skcae import ConvAutoencoder, DenoisingConvAutoencoder
+
+GOOD = np.random.default_rng(0).random((30, 6, 6))
+
+
+def _with(value):
+    X = GOOD.copy()
+    X[3, 2, 1] = value
+    return X
+
+
+BAD_DATA = {
+    "nan": (_with(np.nan), ValueError, "NaN"),
+    "inf": (_with(np.inf), ValueError, "infinity"),
+    "strings": (np.full((5, 36), "a"), ValueError, "convert|numeric"),
+    "objects": (np.full((5, 36), None), (ValueError, TypeError), "NaN|NoneType|float"),
+    "complex": (GOOD + 1j, ValueError, "Complex"),
+    "sparse": (scipy.sparse.csr_matrix(GOOD.reshape(30, 36)), TypeError, "toarray"),
+    "empty": (GOOD[:0], ValueError, "0 sample"),
+    "no features": (GOOD.reshape(30, 36)[:, :0], ValueError, "0 feature"),
+    "one dimension": (GOOD.ravel(), ValueError, "Reshape your data"),
+    "a number": (3.0, ValueError, "array"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_bad_data(make, name, fitted):
+    X, error, message = BAD_DATA[name]
+    ae = make(input_shape=None)
+    if fitted:
+        before = ae.fit(GOOD).score_samples(GOOD)
+        for method in ("transform", "score_samples", "predict", "reconstruct", "score"):
+            with pytest.raises(error, match=message):
+                getattr(ae, method)(X)
+    for method in (ae.fit, ae.partial_fit):
+        with pytest.raises(error, match=f"{message}|features"):
+            method(X)
+    if fitted:
+        np.testing.assert_array_equal(ae.score_samples(GOOD), before)
+    else:
+        assert not [name for name in vars(ae) if name.endswith("_")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"input_shape": (5, 7)}, r"holds 35 values, but X has 36 features.*\(6, 6\)"),
+        ({"input_shape": (6, 0)}, "not the shape of a sample"),
+        ({"input_shape": ()}, "not the shape of a sample"),
+        ({"input_shape": (2, 18), "channel_axis": 2}, "out of range.*from -2 to 1"),
+        ({"input_shape": (36,), "channel_axis": 0}, "0 spatial axes"),
+        ({"input_shape": (2, 2, 3, 3)}, "4 spatial axes"),
+        ({"kernel_size": 2, "input_shape": (6, 6)}, "odd kernel_size"),
+        ({"kernel_size": (3,), "input_shape": (6, 6)}, "1 entries, but there are 2"),
+        ({"net_params": {"lr": 1}, "input_shape": (6, 6)}, "'lr'; valid are 'callbacks'"),
+        ({"device": "gpu", "input_shape": (6, 6)}, "'gpu' is unknown; pass 'auto'"),
+        ({"loss": "mse", "input_shape": (6, 6)}, "squared_error"),
+        ({"hidden_channels": (0,), "input_shape": (6, 6)}, "hidden_channels"),
+        ({"hidden_units": (2.5,), "input_shape": (6, 6)}, "hidden_units"),
+        ({"learning_rate": 0, "input_shape": (6, 6)}, "learning_rate"),
+    ],
+)
+def test_bad_parameters(make, parameters, message):
+    ae = make(input_shape=(6, 6)).fit(GOOD)
+    before = ae.transform(GOOD)
+    ae.set_params(**parameters)
+    with pytest.raises(ValueError, match=message):
+        ae.fit(GOOD.reshape(30, 36))
+    np.testing.assert_array_equal(ae.transform(GOOD), before)
+    assert ae.n_features_in_ == 36
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+def test_cuda_without_cuda(make):
+    with pytest.raises(ValueError, match="finds no CUDA device; pass device='auto'"):
+        make(device="cuda", input_shape=None).fit(GOOD)
+
+
+def test_other_data_than_fitted(make):
+    ae = make(input_shape=None).fit(GOOD)
+    with pytest.raises(ValueError, match="features"):
+        ae.transform(np.zeros((3, 35)))
+    with pytest.raises(ValueError, match=r"samples of shape \(4, 9\).*fitted.*\(6, 6\)"):
+        ae.transform(np.zeros((3, 4, 9)))
+    with pytest.raises(ValueError, match=r"5 columns.*codes of 4 values"):
+        ae.inverse_transform(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="NaN"):
+        ae.inverse_transform(np.full((3, 4), np.nan))
+    with pytest.raises(ValueError, match=r"does not match X"):
+        make(input_shape=(4, 9)).fit(GOOD)
+
+
+@pytest.mark.parametrize("low_high", [(-0.1, 1), (0, 1.1), (0, 255)])
+def test_cross_entropy_outside_the_unit_interval(make, low_high):
+    low, high = low_high
+    ae = make(input_shape=None, loss="binary_crossentropy")
+    with pytest.raises(ValueError, match=r"needs values in \[0, 1\].*MinMaxScaler"):
+        ae.fit(low + (high - low) * GOOD / GOOD.max() - (low * (GOOD == 0)))
+    ae.fit(GOOD)
+    with pytest.raises(ValueError, match=r"needs values in \[0, 1\]"):
+        ae.score_samples(2 * GOOD)
+
+
+def test_transform_before_fit(make):
+    for method in ("transform", "inverse_transform", "reconstruct", "score_samples", "score",
+                   "decision_function", "predict"):  # fmt: skip
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            getattr(make(), method)(GOOD)
+    with pytest.raises(NotFittedError):
+        make().summary()
+    for attribute in ("loss_curve_", "n_iter_", "history_"):
+        assert not hasattr(make(), attribute)
+
+
+def test_one_sample(make):
+    ae = make(input_shape=None).fit(GOOD[:1])
+    assert np.isfinite(ae.transform(GOOD)).all()
+    with pytest.raises(ValueError, match="leaves none to train on"):
+        make(input_shape=None, early_stopping=True).fit(GOOD[:1])
+    ae = make(input_shape=None, early_stopping=True).fit(GOOD[:2])
+    assert np.isfinite(ae.score(GOOD))
+
+
+@pytest.mark.parametrize("value", [0, 0.3, 1e9])
+def test_constant_data(make, value):
+    X = np.full((20, 6, 6), float(value))
+    ae = make(input_shape=None, max_epochs=30).fit(X)
+    np.testing.assert_allclose(ae.reconstruct(X), X, atol=0.5, rtol=1e-6)
+    assert (ae.predict(X) == 1).all()
+
+
+def test_a_code_larger_than_the_input_brings_a_warning(make):
+    with pytest.warns(UserWarning, match="code of 40 values is larger than the 36 features"):
+        make(input_shape=None, n_components=40).fit(GOOD)
+
+
+class BadDecoder(torch.nn.Module):
+    def __init__(self, shape=(1, 6, 5), code=(4,)):
+        super().__init__()
+        self.shape, self.code = shape, code
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, x):
+        return torch.zeros(len(x), *self.code) * self.weight
+
+    def decode(self, z):
+        return torch.zeros(len(z), *self.shape) * self.weight
+
+
+def test_modules_of_the_wrong_shape(make):
+    for module, message in (
+        (BadDecoder, r"decode returned shape \(2, 1, 6, 5\).*\(2, 1, 6, 6\)"),
+        (lambda: BadDecoder(code=(2, 2)), r"encode returned shape \(2, 2, 2\).*\(2, 1, 6, 6\)"),
+        (lambda: BadDecoder((1, 6, 6)).encode, "torch.nn.Module with the methods"),
+        (lambda: torch.nn.Linear(3, 3), "torch.nn.Module with the methods"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            make(input_shape=None, module=module).fit(GOOD)
+    with pytest.raises(TypeError, match="its class"):
+        make(input_shape=None, module=BadDecoder()).fit(GOOD)
+
+
+def test_targets_and_noise_that_do_not_fit():
+    ae = DenoisingConvAutoencoder(4, max_epochs=1)
+    with pytest.raises(ValueError, match="target has 29 samples of 36 values, but X has 30 of 36"):
+        ae.fit(GOOD, target=GOOD[:29])
+    with pytest.raises(ValueError, match="NaN"):
+        ae.fit(GOOD, target=_with(np.nan))
+    for corruption in ("masking", "salt_and_pepper"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            ae.set_params(corruption=corruption, noise_level=1.5).fit(GOOD)
+    with pytest.raises(ValueError, match="no range; pass"):
+        ae.set_params(noise_level=0.3, clip_range=(1, 0)).fit(GOOD)
+    with pytest.raises(ValueError, match="keep the shape"):
+        ae.set_params(corruption=torch.nn.Flatten(), clip_range=None).fit(GOOD)
+
+
+def test_failed_refit_leaves_the_earlier_fit_usable(make):
+    ae = make(input_shape=None).fit(GOOD)
+    before = ae.transform(GOOD)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match="NaN"):
+            ae.fit(np.full((5, 9, 9), np.nan))
+    np.testing.assert_array_equal(ae.transform(GOOD), before)
+    assert ae.input_shape_ == (6, 6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    st.none() | st.lists(st.integers(0, 6), max_size=4).map(tuple),
+    st.none() | st.integers(-5, 5),
+)
+def test_any_shapes_fit_or_raise_value_error(n, sides, input_shape, channel_axis):
+    X = np.random.default_rng(0).normal(size=(n, *sides))
+    ae = ConvAutoencoder(
+        1, input_shape=input_shape, channel_axis=channel_axis, hidden_channels=(2,), max_epochs=1
+    )
+    error = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            ae.fit(X)
+        except ValueError as caught:
+            error = str(caught)
+    assert len(error) > 30 if error else ae.reconstruct(X).shape == X.shape

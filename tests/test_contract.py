@@ -1,0 +1,543 @@
+"""What a scikit-learn user relies on, told once for all estimators."""
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from skcae import ConvAutoencoder, DenoisingConvAutoencoder
+
+
+@pytest.fixture
+def X(digits):
+    return digits[0][:200].reshape(200, 64)
+
+
+@pytest.fixture
+def y(digits):
+    return digits[1][:200]
+
+
+def test_story_of_an_estimator(make, X):
+    ae = make()
+    assert ae.fit(X) is ae
+    Z = ae.transform(X)
+    assert Z.shape == (200, 4)
+    assert Z.dtype == np.float32
+    X_hat = ae.inverse_transform(Z)
+    assert X_hat.shape == X.shape
+    assert X_hat.dtype == np.float32
+    np.testing.assert_array_equal(X_hat, ae.reconstruct(X))
+    scores = ae.score_samples(X)
+    assert scores.shape == (200,)
+    assert scores.dtype == np.float64
+    np.testing.assert_allclose(scores, -((X_hat - X) ** 2).mean(1), rtol=1e-4)
+    assert isinstance(ae.score(X), float)
+    assert ae.score(X) == pytest.approx(scores.mean())
+    np.testing.assert_array_equal(ae.decision_function(X), scores - ae.offset_)
+    np.testing.assert_array_equal(ae.predict(X), np.where(scores < ae.offset_, -1, 1))
+    assert ae.n_iter_ == len(ae.loss_curve_) == len(ae.history_) == 2
+    assert list(ae.history_.columns) == ["train_loss", "duration"]
+    assert ae.validation_loss_curve_ == []
+    assert ae.input_shape_ == (8, 8)
+    assert ae.n_features_in_ == 64
+    assert ae.device_ == "cpu" or ae.device_.startswith("cuda")
+    names = ae.get_feature_names_out()
+    assert list(names) == [f"{type(ae).__name__.lower()}{i}" for i in range(4)]
+
+
+def test_images_and_rows_are_the_same_data(make, X):
+    rows, images = make().fit(X), make(input_shape=None).fit(X.reshape(-1, 8, 8))
+    np.testing.assert_array_equal(rows.transform(X), images.transform(X))
+    np.testing.assert_array_equal(rows.transform(X), rows.transform(X.reshape(-1, 8, 8)))
+    assert rows.inverse_transform(rows.transform(X)).shape == (200, 64)
+    assert images.inverse_transform(images.transform(X)).shape == (200, 8, 8)
+    assert images.reconstruct(X).shape == (200, 64)
+    assert rows.reconstruct(X.reshape(-1, 8, 8)).shape == (200, 8, 8)
+
+
+def test_units_do_not_matter(make, X):
+    scale = {"noise_level": 0.3 * 255} if make.cls is DenoisingConvAutoencoder else {}
+    ae, ae_255 = make().fit(X), make(**scale).fit(255 * X - 40)
+    np.testing.assert_allclose(ae_255.transform(255 * X - 40), ae.transform(X), atol=2e-2)
+    np.testing.assert_allclose(ae_255.score_samples(255 * X - 40), 255**2 * ae.score_samples(X),
+                               rtol=2e-2)  # fmt: skip
+    np.testing.assert_allclose(ae_255.reconstruct(255 * X - 40), 255 * ae.reconstruct(X) - 40,
+                               atol=2)  # fmt: skip
+
+
+def test_training_loss_is_in_the_units_of_the_score(X):
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=30, random_state=0).fit(255 * X)
+    assert 0.3 < ae.loss_curve_[-1] / -ae.score(255 * X) < 3
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i8", "f2", "f4", "f8", ">f4", "g", "bool"])
+def test_every_numeric_type_gives_the_codes_of_its_values(make, X, dtype):
+    counts = (X > 0.5) if dtype == "bool" else np.round(16 * X)
+    expected = make().fit(counts.astype(np.float64))
+    given = make().fit(counts.astype(dtype))
+    np.testing.assert_allclose(
+        given.transform(counts.astype(dtype)),
+        expected.transform(counts.astype(np.float64)),
+        atol=0.02,  # training amplifies the last bit
+    )
+
+
+def test_unsigned_integers_are_scaled_by_their_range_for_cross_entropy(make, X):
+    images = np.round(255 * X).astype(np.uint8)
+    scale = {"noise_level": 0.3 * 255} if make.cls is DenoisingConvAutoencoder else {}
+    as_uint8 = make(loss="binary_crossentropy", **scale).fit(images)
+    as_float = make(loss="binary_crossentropy").fit(images / 255)
+    expected = as_float.score_samples(images / 255)
+    np.testing.assert_allclose(as_uint8.score_samples(images), expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        as_uint8.reconstruct(images), 255 * as_float.reconstruct(images / 255), atol=1
+    )
+
+
+@pytest.mark.parametrize("contamination", [0.1, 0.25])
+def test_contamination_is_the_share_of_outliers_in_the_training_data(make, X, contamination):
+    ae = make(contamination=contamination)
+    assert (ae.fit_predict(X) == -1).sum() == 200 * contamination
+
+
+def test_automatic_offset_is_the_fence_of_the_box_plot(make, X):
+    ae = make().fit(X)
+    low, high = np.percentile(ae.score_samples(X), [25, 75])
+    assert ae.offset_ == pytest.approx(low - 1.5 * (high - low))
+
+
+# Composition ------------------------------------------------------------------------------------
+
+
+def test_pipeline_first_middle_and_last(make, X, y):
+    first = make_pipeline(make(), LogisticRegression(max_iter=1000)).fit(X, y)
+    assert first.score(X, y) > 0.3
+    middle = make_pipeline(MinMaxScaler(), make(), StandardScaler()).fit(X)
+    assert middle.transform(X).shape == (200, 4)
+    assert middle.inverse_transform(middle.transform(X)).shape == X.shape
+    last = make_pipeline(MinMaxScaler(), make()).fit(X)
+    assert last.score_samples(X).shape == (200,)
+    assert set(last.predict(X)) <= {-1, 1}
+    assert last.score(X) < 0
+
+
+def test_grid_search_over_architecture_and_net_parameters_in_two_processes(make, X):
+    grid = {
+        "hidden_channels": [(4,), (4, 8)],
+        "net__optimizer__betas": [(0.9, 0.999), (0.5, 0.9)],
+        "net__module__code_activation": ["tanh"],
+    }
+    search = GridSearchCV(make(), grid, cv=2, n_jobs=2, error_score="raise").fit(X)
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    assert len(np.unique(search.cv_results_["mean_test_score"])) == 4
+    best = search.best_estimator_
+    assert best.net_.optimizer_.param_groups[0]["betas"] == best.net_params["optimizer__betas"]
+    assert np.abs(best.transform(X)).max() <= 1
+
+
+def test_grid_search_through_a_pipeline(make, X, y):
+    pipe = Pipeline([("scale", StandardScaler()), ("ae", make())])
+    grid = {"ae__n_components": [2, 3], "ae__net__optimizer__weight_decay": [0.1]}
+    search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(X)
+    assert search.best_params_["ae__n_components"] in (2, 3)
+
+
+def test_cross_validate_in_two_processes_equals_one(make, X, y):
+    pipe = make_pipeline(make(), LogisticRegression(max_iter=1000))
+    one, two = (cross_validate(pipe, X, y, cv=2, n_jobs=n)["test_score"] for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_column_transformer_and_feature_union(make, X):
+    frame = pd.DataFrame(np.hstack([X, X[:, :3]]))
+    frame.columns = [f"p{i}" for i in range(67)]
+    columns = ColumnTransformer(
+        [("image", make(), list(frame.columns[:64])), ("rest", "passthrough", ["p65"])]
+    )
+    assert columns.fit_transform(frame).shape == (200, 5)
+    union = FeatureUnion([("ae", make()), ("scale", StandardScaler())], n_jobs=2)
+    assert union.fit_transform(X).shape == (200, 68)
+
+
+def test_memory_caches_the_fit(make, X, tmp_path):
+    pipe = make_pipeline(make(), StandardScaler(), memory=str(tmp_path))
+    once = pipe.fit(X).transform(X)
+    np.testing.assert_array_equal(once, clone(pipe).fit(X).transform(X))
+    cached = list(tmp_path.rglob("output.pkl"))
+    assert len(cached) == 1
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_set_output(make, X, library):
+    module = pytest.importorskip(library)
+    ae = make().set_output(transform=library).fit(X)
+    frame = ae.transform(X)
+    assert isinstance(frame, module.DataFrame)
+    assert list(frame.columns) == list(ae.get_feature_names_out())
+
+
+def test_feature_names(make, X):
+    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
+    ae = make().fit(frame)
+    assert list(ae.feature_names_in_) == list(frame.columns)
+    with pytest.raises(ValueError, match="feature names"):
+        ae.transform(frame[frame.columns[::-1]])
+
+
+def test_metadata_routing_of_weights_and_targets(X):
+    weights = np.r_[np.ones(100), np.zeros(100)]
+    with sklearn.config_context(enable_metadata_routing=True):
+        ae = DenoisingConvAutoencoder(4, input_shape=(8, 8), max_epochs=1, random_state=0)
+        ae.set_score_request(sample_weight=True).set_fit_request(target=True)
+        pipe = make_pipeline(MinMaxScaler(), ae).fit(X, target=1 - X)
+        direct = clone(ae).fit(pipe[0].transform(X), target=1 - X)
+        np.testing.assert_array_equal(pipe.transform(X), direct.transform(pipe[0].transform(X)))
+        assert pipe.score(X, sample_weight=weights) == pytest.approx(pipe.score(X[:100]))
+
+
+def test_parameters_of_the_net_are_read_and_set_like_others(make):
+    ae = make(net_params={"optimizer__eps": 1e-6})
+    assert ae.get_params()["net__optimizer__eps"] == 1e-6
+    assert "net__optimizer__eps" not in ae.get_params(deep=False)
+    given = ae.net_params
+    ae.set_params(net__optimizer__eps=1e-4, n_components=3)
+    assert ae.net_params == {"optimizer__eps": 1e-4}
+    assert given == {"optimizer__eps": 1e-6}
+    assert ae.n_components == 3
+    assert clone(ae).get_params() == ae.get_params()
+
+
+# Copies -----------------------------------------------------------------------------------------
+
+
+def _dumped_by_joblib(ae, tmp_path, mmap_mode=None):
+    path = tmp_path / "ae.joblib"
+    joblib.dump(ae, path)
+    return joblib.load(path, mmap_mode=mmap_mode)
+
+
+COPIES = {
+    "deepcopy": lambda ae, tmp_path: copy.deepcopy(ae),
+    "pickle": lambda ae, tmp_path: pickle.loads(pickle.dumps(ae)),
+    "joblib": _dumped_by_joblib,
+    "joblib mmap": lambda ae, tmp_path: _dumped_by_joblib(ae, tmp_path, "r"),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_are_identical_and_train_on_identically(make, X, how, tmp_path):
+    ae = make(net_params={"callbacks": None}).fit(X)
+    other = COPIES[how](ae, tmp_path)
+    np.testing.assert_array_equal(other.transform(X), ae.transform(X))
+    assert other.loss_curve_ == ae.loss_curve_
+    ae.partial_fit(X), other.partial_fit(X)
+    np.testing.assert_array_equal(other.transform(X), ae.transform(X))
+    np.testing.assert_array_equal(other.score_samples(X), ae.score_samples(X))
+    assert other.offset_ == ae.offset_
+
+
+def test_copies_do_not_share_weights(make, X):
+    ae = make().fit(X)
+    other, before = copy.deepcopy(ae), ae.transform(X)
+    other.partial_fit(X)
+    np.testing.assert_array_equal(ae.transform(X), before)
+
+
+def test_parameters_set_after_fit_do_not_break_a_pickle(make, X):
+    ae = make().fit(X)
+    ae.set_params(hidden_channels=(16,), n_components=7)
+    other = pickle.loads(pickle.dumps(ae))
+    np.testing.assert_array_equal(other.transform(X), ae.transform(X))
+
+
+MAIN = """
+    import numpy as np, torch
+    from sklearn.model_selection import GridSearchCV
+    from skcae import ConvAutoencoder
+
+    class Mine(torch.nn.Module):
+        def __init__(self, n_components, width=8):
+            super().__init__()
+            self.down = torch.nn.Linear(64, n_components)
+            self.drop = torch.nn.Dropout(0.1)
+            self.up = torch.nn.Linear(n_components, 64)
+        def encode(self, x):
+            return self.drop(self.down(x.flatten(1)))
+        def decode(self, z):
+            return self.up(z).reshape(-1, 1, 8, 8)
+
+    X = np.random.default_rng(0).normal(size=(60, 8, 8))
+    ae = ConvAutoencoder(module=Mine, max_epochs=2, random_state=0, device="cpu")
+    if __name__ == "__main__":
+        search = GridSearchCV(ae, {"n_components": [2, 5]}, cv=2, n_jobs=2).fit(X)
+        print(search.best_estimator_.transform(X).shape, np.isfinite(search.best_score_))
+"""
+
+
+def test_module_defined_in_main_works_in_two_processes(tmp_path):
+    script = tmp_path / "notebook.py"
+    script.write_text(textwrap.dedent(MAIN))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() in (["(60,", "2)", "True"], ["(60,", "5)", "True"])
+
+
+# Determinism ------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bits_and_another_seed_another_fit(make, X):
+    one, two, other = make().fit(X), make().fit(X), make(random_state=1).fit(X)
+    np.testing.assert_array_equal(one.transform(X), two.transform(X))
+    np.testing.assert_array_equal(one.score_samples(X), two.score_samples(X))
+    assert not np.allclose(one.transform(X), other.transform(X))
+
+
+def test_random_state_instance_moves_on(make, X):
+    state = np.random.RandomState(0)
+    one = make(random_state=state).fit(X).transform(X)
+    two = make(random_state=state).fit(X).transform(X)
+    assert not np.allclose(one, two)
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_global_random_states_are_not_touched(make, X, random_state):
+    torch.manual_seed(3)
+    np.random.seed(3)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    ae = make(random_state=random_state).fit(X)
+    ae.partial_fit(X).predict(X)
+    pickle.loads(pickle.dumps(ae)).transform(X)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    fits = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        fits.append(make().fit(X).transform(X))
+    np.testing.assert_array_equal(*fits)
+
+
+NETWORKS = {
+    "strided": {},
+    "dense": {"hidden_channels": (), "hidden_units": (20,)},
+    "pooled": {"downsampling": "max_pool", "upsampling": "nearest"},
+    "signal": {"input_shape": (64,)},
+    "volume": {"input_shape": (4, 4, 4)},
+    "channels": {"input_shape": (4, 4, 4), "channel_axis": -1, "normalization": "group"},
+    "map": {"n_components": None, "tied_weights": True},
+}
+
+
+@pytest.mark.filterwarnings("ignore:samples of shape:UserWarning")
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_row_does_not_see_the_other_rows(network, X):
+    parameters = {"n_components": 4, "input_shape": (8, 8), **NETWORKS[network]}
+    ae = ConvAutoencoder(max_epochs=1, random_state=0, **parameters).fit(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    for method in (ae.transform, ae.score_samples, ae.reconstruct):
+        whole = method(X)
+        np.testing.assert_array_equal(whole, method(X))
+        np.testing.assert_array_equal(whole[order], method(X[order]))
+        for rows in (slice(0, 1), slice(63, 66), slice(5, 200, 3)):
+            np.testing.assert_array_equal(whole[rows], method(X[rows]))
+
+
+def test_two_threads_fit_as_one(make, X):
+    alone = [make(random_state=i).fit(X).transform(X) for i in range(2)]
+    together = [None, None]
+
+    def work(i):
+        together[i] = make(random_state=i).fit(X).transform(X)
+
+    for _ in range(3):
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        np.testing.assert_array_equal(together, alone)
+
+
+# Training on ------------------------------------------------------------------------------------
+
+
+def test_partial_fit_streams_chunks(make, digits):
+    X = digits[0].reshape(-1, 64)
+    ae = make(learning_rate=1e-3)
+    chunks = (chunk for _ in range(3) for chunk in np.array_split(X * 10 + 3, 6))
+    for chunk in chunks:
+        ae.partial_fit(chunk)
+    assert ae.n_iter_ == 18
+    assert ae.net_.scaling.shift == pytest.approx(np.mean(X * 10 + 3), rel=1e-6)
+    assert ae.net_.scaling.scale == pytest.approx(np.std(X * 10 + 3), rel=1e-6)
+    assert ae.loss_curve_[-1] < 0.8 * ae.loss_curve_[0]
+
+
+def test_partial_fit_follows_parameters(make, X):
+    ae = make().partial_fit(X)
+    assert ae.net_.optimizer_.param_groups[0]["lr"] == 2e-3
+    ae.set_params(learning_rate=1e-5).partial_fit(X)
+    assert ae.net_.optimizer_.param_groups[0]["lr"] == 1e-5
+    ae.set_params(optimizer="sgd").partial_fit(X)
+    assert ae.n_iter_ == 3
+
+
+def test_warm_start_goes_on(make, X):
+    ae = make(warm_start=True).fit(X)
+    first = ae.loss_curve_
+    ae.fit(X)
+    assert ae.n_iter_ == 4
+    assert ae.loss_curve_[:2] == first
+    assert ae.loss_curve_[2] < first[0]
+    ae.set_params(hidden_channels=(5,))
+    with pytest.raises(ValueError, match="warm_start=False"):
+        ae.fit(X)
+    assert ae.n_iter_ == 4
+
+
+def test_fit_starts_afresh(make, X):
+    ae = make().fit(X)
+    once = ae.transform(X)
+    np.testing.assert_array_equal(ae.fit(X).transform(X), once)
+    assert ae.n_iter_ == 2
+
+
+# Callbacks --------------------------------------------------------------------------------------
+
+
+def test_scikit_learn_callbacks(make, X, y):
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+
+    class Count:
+        def __init__(self):
+            self.events = []
+
+        def setup(self, estimator, context):
+            self.events.append("setup")
+
+        def teardown(self, estimator, context):
+            self.events.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            self.events.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            scores = fitted_estimator.score(X), fitted_estimator.predict(X)
+            self.events.append((context.task_name, scores[0]))
+
+    count = Count()
+    ae = make(contamination=0.1).set_callbacks(count).fit(X)
+    ends = [e for e in count.events if isinstance(e, tuple)]
+    assert [name for name, _ in ends] == ["epoch", "epoch", "fit"]
+    assert ends[-1][1] == ends[-2][1] == ae.score(X) > ends[0][1]
+    assert (count.events[0], count.events[-1]) == ("setup", "teardown")
+
+    monitor = callback.ScoringMonitor(scoring=None)
+    make().set_callbacks(monitor).fit(X, y)
+    assert len(monitor.get_logs().data) == 3
+
+
+def test_scikit_learn_callback_stops_training(make, X):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+
+    class Stop:
+        def setup(self, estimator, context): ...
+        def teardown(self, estimator, context): ...
+        def on_fit_task_begin(self, estimator, context): ...
+        def on_fit_task_end(self, estimator, context):
+            return context.task_name == "epoch" and context.task_id == 2
+
+    ae = make(max_epochs=9).set_callbacks(Stop()).fit(X)
+    assert ae.n_iter_ == 3
+
+
+def test_nested_progress_bars(make, X, capsys):
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+    pytest.importorskip("rich")
+    bar = callback.ProgressBar(max_propagation_depth=None)
+    pipe = Pipeline([("scale", StandardScaler()), ("ae", make())])
+    GridSearchCV(pipe, {"ae__n_components": [2, 3]}, cv=2).set_callbacks(bar).fit(X)
+    printed = capsys.readouterr().out
+    assert "GridSearchCV" in printed
+    assert type(make()).__name__ in printed
+
+
+def test_interrupt_leaves_what_was_there(make, X):
+    from skorch.callbacks import Callback
+
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    ae = make(net_params={"callbacks": [Interrupt()]})
+    with pytest.raises(KeyboardInterrupt):
+        ae.fit(X)
+    assert not hasattr(ae, "net_")
+    assert not hasattr(ae, "n_features_in_")
+    ae = make().fit(X)
+    before = ae.transform(X)
+    ae.set_params(net__callbacks=[Interrupt()])
+    for method in (ae.fit, ae.partial_fit):
+        with pytest.raises(KeyboardInterrupt):
+            method(X)
+        np.testing.assert_array_equal(ae.transform(X), before)
+        assert ae.n_iter_ == 2
+
+
+# Reading the result -----------------------------------------------------------------------------
+
+
+def test_verbose_prints_a_line_an_epoch(make, X, capsys):
+    make(verbose=1, early_stopping=True, max_epochs=12).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12 or "epoch" in lines[-1]
+    assert all("loss" in line and "validation" in line and line.endswith("left") for line in lines)
+    assert len({line.index("validation") for line in lines}) == 1
+    make(verbose=2).fit(X)
+    bar = capsys.readouterr().out
+    assert bar.count("\r") == 2
+    assert bar.endswith("left\n")
+
+
+def test_summary_counts_parameters(make, X):
+    ae = make().fit(X)
+    summary = ae.summary()
+    n_parameters = sum(p.numel() for p in ae.net_.module_.parameters())
+    assert summary.loc["total", "parameters"] == n_parameters
+    assert summary["parameters"].iloc[:-1].sum() == n_parameters
+    assert summary.loc["total", "statistics"] == 2 * (4 + 8 + 8 + 4)
+    assert summary["output_shape"].iloc[-2] == (1, 8, 8)
+    assert (4,) in list(summary["output_shape"])
+    assert not ae.net_.module_.training
+
+
+def test_representations_do_not_fail(make, X):
+    ae = make().fit(X)
+    assert "n_components=4" in repr(ae)
+    assert type(ae).__name__ in ae._repr_html_()
+    assert io.StringIO(str(ae.history_)).read()
+
+
+def test_scores_find_anomalies_on_digits(digits):
+    X, y = digits
+    for seed in range(3):
+        ae = ConvAutoencoder(8, max_epochs=40, random_state=seed).fit(X[y == 0][:150])
+        test = np.concatenate([X[y == 0][150:], X[y != 0]])
+        normal = np.arange(len(test)) < (y == 0).sum() - 150
+        assert roc_auc_score(normal, ae.score_samples(test)) > 0.95

@@ -1,0 +1,234 @@
+"""Training: the loop itself, schedules, early stopping, callbacks, divergence."""
+
+import numpy as np
+import pytest
+import torch
+from skorch import callbacks
+from torch import nn
+
+from skcae import ConvAutoencoder
+from skcae._net import LR_SCHEDULES, OPTIMIZERS, Net
+from skcae.losses import Loss
+from skcae.modules import Autoencoder, initialize_
+
+
+@pytest.fixture
+def X(digits):
+    return digits[0][:200]
+
+
+class Linear(nn.Module):
+    """A small network of the user's, without randomness in training."""
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.encode = nn.Sequential(nn.Flatten(), nn.Linear(64, n_components))
+        self.decode = nn.Sequential(nn.Linear(n_components, 64), nn.Unflatten(1, (1, 8, 8)))
+
+
+def test_training_is_the_plain_torch_loop(X):
+    """Same weights, to the bit, as a loop written by hand with the same draws."""
+    raw = Loss(lambda output, target: (output - target) ** 2, unit_interval=True)
+    ae = ConvAutoencoder(
+        4, hidden_channels=(4, 8), loss=raw, optimizer="adam", lr_schedule="constant",
+        learning_rate=1e-2, batch_size=33, max_epochs=3, random_state=0,
+    ).fit(X)  # fmt: skip
+    generator = torch.Generator().manual_seed(ae.net_.seed)
+    network = initialize_(Autoencoder(1, (8, 8), 4, (4, 8)), generator)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2, fused=True)
+    x = torch.from_numpy(X)[:, None]
+    index = torch.randperm(200, generator=generator)
+    for _ in range(3):
+        for batch in index[torch.randperm(200, generator=generator)].split(33):
+            loss = ((network(x[batch]) - x[batch]) ** 2).flatten(1).mean(1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    network.eval()
+    trained = ae.net_.module_.state_dict()
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, trained[name]), name
+
+
+def test_a_single_row_left_over_joins_the_batch_before():
+    net = Net.__new__(Net)
+    net.__dict__["batch_size"] = 4
+    for n in range(1, 20):
+        batches = net._batches(np.arange(n))
+        np.testing.assert_array_equal(np.concatenate(batches), np.arange(n))
+        assert all(len(batch) > 1 for batch in batches) or n == 1
+        assert max(map(len, batches)) <= 5
+
+
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.NAdam])
+def test_every_optimizer_lowers_the_loss(optimizer, X):
+    rate = {"sgd": 0.1}.get(optimizer, 5e-3)
+    ae = ConvAutoencoder(
+        4, hidden_channels=(4, 8), optimizer=optimizer, learning_rate=rate, max_epochs=8,
+        random_state=0,
+    ).fit(X)  # fmt: skip
+    assert ae.loss_curve_[-1] < 0.8 * ae.loss_curve_[0]
+
+
+def test_an_optimizer_that_calls_a_closure(X):
+    ae = ConvAutoencoder(
+        4, hidden_channels=(4, 8), optimizer=torch.optim.LBFGS, learning_rate=1.0, max_epochs=3,
+        batch_size=200, net_params={"optimizer__line_search_fn": "strong_wolfe"}, random_state=0,
+    ).fit(X)  # fmt: skip
+    assert ae.loss_curve_[-1] < 0.6 * ae.loss_curve_[0]
+
+
+@pytest.mark.parametrize("schedule", [*LR_SCHEDULES, lambda t: 1 - t])
+def test_learning_rate_follows_the_schedule(schedule, X):
+    seen = []
+
+    class Watch(callbacks.Callback):
+        def on_batch_end(self, net, **kwargs):
+            seen.append(net.optimizer_.param_groups[0]["lr"])
+
+    # A list of the class escapes the copy that protects the parameters.
+    ConvAutoencoder(
+        4, hidden_channels=(4,), learning_rate=0.01, lr_schedule=schedule, batch_size=20,
+        max_epochs=5, net_params={"callbacks": [Watch()]}, random_state=0,
+    ).fit(X)  # fmt: skip
+    assert len(seen) == 50
+    assert max(seen) == pytest.approx(0.01, rel=1e-6)
+    if schedule == "constant":
+        assert min(seen) == 0.01
+    elif schedule == "one_cycle":
+        assert seen[0] == pytest.approx(0.01 / 25)
+        assert seen.index(max(seen)) == 15
+        assert seen[-1] < 1e-4
+    else:
+        assert sorted(seen, reverse=True) == seen
+        assert seen[-1] < 1e-3
+
+
+def test_schedule_leaves_the_learning_rate_for_what_follows(X):
+    ae = ConvAutoencoder(4, hidden_channels=(4,), max_epochs=2, random_state=0).fit(X)
+    assert ae.net_.optimizer_.param_groups[0]["lr"] == ae.learning_rate
+
+
+def test_early_stopping_keeps_the_best_weights(digits):
+    X = np.random.default_rng(0).normal(size=(80, 8, 8))  # noise: it can only overfit
+    ae = ConvAutoencoder(
+        32, early_stopping=True, validation_fraction=0.25, n_iter_no_change=3, max_epochs=100,
+        lr_schedule="constant", random_state=0,
+    ).fit(X)  # fmt: skip
+    curve = ae.validation_loss_curve_
+    assert ae.n_iter_ < 100
+    assert len(curve) - 1 - int(np.argmin(curve)) == 3
+    held_out = np.sort(torch.randperm(80, generator=_generator_before_training(ae)).numpy()[:20])
+    assert -ae.score(X[held_out]) == pytest.approx(min(curve), rel=1e-6)
+    assert list(ae.history_.columns) == ["train_loss", "valid_loss", "duration"]
+
+
+def _generator_before_training(ae):
+    generator = torch.Generator().manual_seed(ae.net_.seed)
+    initialize_(Autoencoder(1, (8, 8), 32), generator)
+    return generator
+
+
+def test_early_stopping_runs_to_the_end_while_it_gets_better(X):
+    ae = ConvAutoencoder(4, early_stopping=True, max_epochs=4, random_state=0).fit(X)
+    assert ae.n_iter_ == 4
+
+
+class Poison(callbacks.Callback):
+    """Makes a weight infinite at the end of the third epoch."""
+
+    def on_batch_begin(self, net, **kwargs):
+        if net.history[-1]["epoch"] == 3:
+            with torch.no_grad():
+                next(net.module_.parameters()).fill_(float("inf"))
+
+
+def test_divergence_stops_and_keeps_the_last_finite_weights(X):
+    parameters = {"hidden_channels": (4,), "lr_schedule": "constant", "random_state": 0}
+    two = ConvAutoencoder(4, max_epochs=2, **parameters).fit(X)
+    ae = ConvAutoencoder(4, max_epochs=5, net_params={"callbacks": [Poison()]}, **parameters)
+    with pytest.warns(UserWarning, match=r"epoch 3;.*learning_rate"):
+        ae.fit(X)
+    assert ae.n_iter_ == 2
+    assert ae.loss_curve_ == two.loss_curve_
+    np.testing.assert_array_equal(ae.transform(X), two.transform(X))
+    ae.set_params(net__callbacks=None).partial_fit(X)
+    assert np.isfinite(ae.loss_curve_).all()
+
+
+def test_divergence_by_a_learning_rate(X):
+    ae = ConvAutoencoder(
+        4, optimizer="sgd", normalization=None, learning_rate=1e6, lr_schedule="constant",
+        max_epochs=4, random_state=0,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="no longer finite in epoch"):
+        ae.fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+
+
+def test_skorch_callbacks(X, tmp_path):
+    saved = callbacks.Checkpoint(dirname=tmp_path, monitor="valid_loss_best")
+    ae = ConvAutoencoder(
+        4, hidden_channels=(4,), max_epochs=30, early_stopping=True, n_iter_no_change=30,
+        random_state=0,
+        net_params={
+            "callbacks": [
+                callbacks.EarlyStopping(monitor="train_loss", patience=2, threshold=0.9),
+                callbacks.GradientNormClipping(1e-3),
+                saved,
+            ]
+        },
+    ).fit(X)  # fmt: skip
+    assert ae.n_iter_ == 3
+    assert (tmp_path / "params.pt").exists()
+
+
+def test_callbacks_of_the_user_are_not_changed(X):
+    class Count(callbacks.Callback):
+        n = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            self.n += 1
+
+    mine = Count()
+    ae = ConvAutoencoder(4, max_epochs=2, net_params={"callbacks": [mine]}).fit(X)
+    assert mine.n == 0
+    assert ae.net_.callbacks_[0][1].n == 2
+
+
+def test_a_network_of_the_user(X):
+    before = torch.get_rng_state()
+    one, two = (
+        ConvAutoencoder(6, module=Linear, max_epochs=30, random_state=0).fit(X) for _ in range(2)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(one.transform(X), two.transform(X))
+    assert one.n_components_ == 6
+    assert one.summary().loc["total", "parameters"] == 64 * 6 + 6 + 6 * 64 + 64
+    width = ConvAutoencoder(
+        module=lambda width: Linear(width), net_params={"module__width": 3}, max_epochs=1
+    )
+    assert width.fit_transform(X).shape == (200, 3)
+
+
+def test_bfloat16_reaches_nearly_the_same_loss(X):
+    float32, bfloat16 = (
+        ConvAutoencoder(8, precision=precision, max_epochs=15, random_state=0).fit(X)
+        for precision in ("float32", "bfloat16")
+    )
+    assert bfloat16.loss_curve_ != float32.loss_curve_
+    assert bfloat16.score(X) == pytest.approx(float32.score(X), rel=0.1)
+    assert bfloat16.transform(X).dtype == np.float32
+
+
+@pytest.mark.cuda
+def test_cuda_fit_loads_and_scores_on_the_cpu(X):
+    import pickle
+
+    ae = ConvAutoencoder(4, max_epochs=2, device="cuda", random_state=0).fit(X)
+    assert ae.device_ == "cuda"
+    on_cpu = pickle.loads(pickle.dumps(ae))
+    on_cpu.net_ = Net(**{**ae.net_.build_arguments, "device": "cpu"}).initialize()
+    on_cpu.net_.continue_from(ae.net_)
+    np.testing.assert_allclose(on_cpu.score_samples(X), ae.score_samples(X), rtol=1e-2)
+    np.testing.assert_allclose(on_cpu.transform(X), ae.transform(X), atol=1e-2)
