@@ -60,7 +60,7 @@ TRAINING = """loss : {"squared_error", "absolute_error", "binary_crossentropy"},
         A :class:`torch.optim.Optimizer`. Its other arguments are reached as
         ``net_params={"optimizer__weight_decay": 0.1}``.
 
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=4e-3
         Largest step size of the schedule.
 
     lr_schedule : {"one_cycle", "cosine", "constant"} or callable, default="one_cycle"

@@ -147,7 +147,7 @@ class Scaling:
 
     def forward(self, x):
         """A tensor in the units of the input to the network's units."""
-        return (x - self.shift) / self.scale
+        return (x - self.shift).div_(self.scale)
 
     def inverse(self, x):
         return x * self.scale + self.shift

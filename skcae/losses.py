@@ -90,12 +90,12 @@ def as_loss(loss) -> Loss:
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
     r""":math:`(\hat x - x)^2`."""
-    return (output - target) ** 2
+    return F.mse_loss(output, target, reduction="none")
 
 
 def absolute_error(output: Tensor, target: Tensor) -> Tensor:
     r""":math:`|\hat x - x|`."""
-    return (output - target).abs()
+    return F.l1_loss(output, target, reduction="none")
 
 
 def binary_crossentropy(output: Tensor, target: Tensor) -> Tensor:

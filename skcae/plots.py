@@ -133,7 +133,7 @@ class ReconstructionDisplay:
         if channels is not None:
             images = images[..., np.atleast_1d(channels)]
         if images.ndim == 5:
-            images = images[:, 0]
+            images = images[:, images.shape[1] // 2]
         if images.ndim == 4 and images.shape[-1] not in (1, 3):
             raise ValueError(
                 f"the images have {images.shape[-1]} channels, but 1 (grey) or 3 (RGB) can be "
@@ -764,7 +764,6 @@ def _draw_signals(axes, panels, value_range, line_kw):
     for (i, j), ax in np.ndenumerate(axes):
         if i == last:
             ax.plot(panels[0, j], color="0.75", linewidth=1.0)
-        ax.set_prop_cycle(None)
         ax.plot(panels[i, j], **_line_style({"linewidth": 1.0}, line_kw))
         ax.set(ylim=(low - margin, high + margin), xmargin=0)
         ax.locator_params(nbins=3)

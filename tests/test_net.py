@@ -35,6 +35,7 @@ def test_training_is_the_plain_torch_loop(X):
     ).fit(X)  # fmt: skip
     generator = torch.Generator().manual_seed(ae.net_.seed)
     network = initialize_(Autoencoder(1, (8, 8), 4, (4, 8)), generator)
+    network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 1e-2, fused=True)
     x = torch.from_numpy(X)[:, None]
     index = torch.randperm(200, generator=generator)
