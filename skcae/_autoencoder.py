@@ -6,7 +6,8 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 from torch.nn import Module
 
-from ._base import BaseAutoencoder, _names, with_callbacks
+from ._base import BaseAutoencoder, _names
+from ._callbacks import with_callbacks
 from ._docs import shared
 from .corruptions import CORRUPTIONS
 

@@ -14,25 +14,25 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._callbacks import CallbackBridge, CallbackSupportMixin, with_callbacks
 from ._layout import Layout, Scaling
-from ._net import LR_SCHEDULES, OPTIMIZERS, Net, Progress, Rows, StopTraining
+from ._net import Net, Rows
+from ._training import LR_SCHEDULES, OPTIMIZERS, Progress
+from ._validation import (
+    batch_size,
+    check_net_params,
+    check_unit_interval,
+    draw_seed,
+    flatten,
+    resolve_device,
+    row,
+)
 from .losses import LOSSES, Loss, as_loss
 from .modules import ACTIVATIONS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, Autoencoder
-
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # scikit-learn < 1.9 has no callbacks
-
-    class CallbackSupportMixin:
-        """Stands in where scikit-learn has no callbacks."""
-
-    def with_callbacks(method):
-        return method
-
 
 ARCHITECTURE = (
     "hidden_channels",
@@ -44,7 +44,6 @@ ARCHITECTURE = (
     "normalization",
     "tied_weights",
 )
-NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
 # Scores of this many training rows, evenly spaced, are enough for the quartiles of "auto".
 N_FENCE = 10_000
 
@@ -159,7 +158,7 @@ class BaseAutoencoder(
     def _fit(self, X, y=None, target=None):
         observers, bridge = [], None
         if hasattr(self, "_init_callback_context"):
-            bridge = _CallbackBridge(self, X, y)
+            bridge = CallbackBridge(self, X, y)
             observers.append(bridge)
         if self.verbose:
             observers.append(Progress(self.max_epochs, bar=self.verbose > 1))
@@ -174,7 +173,7 @@ class BaseAutoencoder(
             net.train(
                 *self._to_train(net, rows, target),
                 epochs=self.max_epochs,
-                lr_schedule=_row(LR_SCHEDULES, self.lr_schedule),
+                lr_schedule=row(LR_SCHEDULES, self.lr_schedule),
                 validation_fraction=self.validation_fraction if self.early_stopping else None,
                 patience=self.n_iter_no_change if self.early_stopping else None,
                 observers=observers,
@@ -229,18 +228,18 @@ class BaseAutoencoder(
         net = Net(
             Autoencoder if self.module is None else self.module,
             **{
-                "device": _resolve_device(self.device),
+                "device": resolve_device(self.device),
                 "loss": as_loss(self.loss),
                 "layout": layout,
-                "seed": _draw_seed(self.random_state),
+                "seed": draw_seed(self.random_state),
                 "corruption": self._make_corruption(),
                 "precision": self.precision,
-                "optimizer": _row(OPTIMIZERS, self.optimizer),
+                "optimizer": row(OPTIMIZERS, self.optimizer),
                 "lr": self.learning_rate,
-                "batch_size": _batch_size(self.batch_size, n_samples),
+                "batch_size": batch_size(self.batch_size, n_samples),
             },
             **{f"module__{name}": value for name, value in shapes.items()}
-            | _check_net_params(self.net_params),
+            | check_net_params(self.net_params),
         ).initialize()
         if self.n_components is not None and net.code_size > layout.n_features:
             warnings.warn(
@@ -257,7 +256,7 @@ class BaseAutoencoder(
     def _make_scaling(self, loss, rows):
         if loss.unit_interval:
             scaling = Scaling.unit_interval(rows.dtype)
-            _check_unit_interval(rows, scaling, self.loss)
+            check_unit_interval(rows, scaling, self.loss)
             return scaling
         return Scaling().updated(rows)
 
@@ -272,7 +271,7 @@ class BaseAutoencoder(
 
     def _validate(self, X, reset=False):
         """Rows ``(n_samples, n_features)``, and the shape of a sample if `X` came as images."""
-        X, image_shape = _flatten(X)
+        X, image_shape = flatten(X)
         rows = validate_data(self, X, reset=reset, dtype="numeric")
         if not reset:
             shape, loss = self.net_.layout.shape, self.net_.loss
@@ -282,7 +281,7 @@ class BaseAutoencoder(
                     f"on samples of shape {shape}; reshape X to (n_samples, *{shape})."
                 )
             if loss.unit_interval:
-                _check_unit_interval(rows, self.net_.scaling, self.loss)
+                check_unit_interval(rows, self.net_.scaling, self.loss)
         return rows, image_shape
 
     def _to_train(self, net, rows, target):
@@ -290,14 +289,14 @@ class BaseAutoencoder(
         inputs = Rows(rows, net.layout, net.device)
         if target is None:
             return inputs, None
-        target = check_array(_flatten(target)[0], input_name="target")
+        target = check_array(flatten(target)[0], input_name="target")
         if target.shape != rows.shape:
             raise ValueError(
                 f"target has {target.shape[0]} samples of {target.shape[1]} values, but X has "
                 f"{rows.shape[0]} of {rows.shape[1]}; pass the clean version of each row of X."
             )
         if net.loss.unit_interval:
-            _check_unit_interval(target, net.scaling, self.loss)
+            check_unit_interval(target, net.scaling, self.loss)
         return inputs, Rows(target, net.layout, net.device)
 
     # Applying -------------------------------------------------------------------------------
@@ -515,31 +514,6 @@ class BaseAutoencoder(
         return tags
 
 
-class _CallbackBridge:
-    """Runs scikit-learn's callbacks, one task an epoch."""
-
-    def __init__(self, estimator, X, y):
-        self.estimator, self.data = estimator, {"X": X, "y": y}
-        self.context = estimator._init_callback_context(max_subtasks=estimator.max_epochs)
-        self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
-        self.attributes = dict
-
-    def begin_epoch(self, net):
-        self.epoch = self.context.subcontext(task_name="epoch")
-        self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-
-    def end_epoch(self, net):
-        if self.epoch.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=self.attributes, **self.data
-        ):
-            raise StopTraining
-
-    def end_training(self, net):
-        self.context.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=self.attributes, **self.data
-        )
-
-
 @contextmanager
 def _all_or_nothing(estimator):
     """Give the estimator its attributes back if fitting fails or is interrupted."""
@@ -550,69 +524,3 @@ def _all_or_nothing(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _row(table, value):
-    return value if callable(value) else table[value]
-
-
-def _batch_size(batch_size, n_samples):
-    """For "auto" about 50 steps an epoch, with 16 to 128 samples each."""
-    return min(max(n_samples // 50, 16), 128) if batch_size == "auto" else batch_size
-
-
-def _draw_seed(random_state):
-    """An int from ``random_state``; None draws from the system, not from numpy's global state."""
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31 - 1))
-    return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _resolve_device(device):
-    """The device to use, checked."""
-    if str(device) == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise ValueError(
-            f"device={device!r} is unknown; pass 'auto', 'cpu', 'cuda' or 'cuda:<index>'."
-        ) from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device={str(device)!r} was asked for, but torch finds no CUDA device; pass "
-            f"device='auto' or 'cpu', or install a torch build with CUDA."
-        )
-    return str(device)
-
-
-def _check_net_params(net_params):
-    net_params = net_params or {}
-    for name in net_params:
-        if name not in ("callbacks", "compile") and not str(name).startswith(NET_PREFIXES):
-            raise ValueError(
-                f"net_params has the entry {name!r}; valid are 'callbacks', 'compile' and names "
-                f"that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is a "
-                f"parameter of the estimator itself."
-            )
-    return net_params
-
-
-def _flatten(X):
-    """Images to rows, with the shape of an image; anything else as it is, with None."""
-    if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
-        return X, None
-    array = np.asarray(X)
-    if array.ndim < 3:
-        return X, None
-    return array.reshape(len(array), int(np.prod(array.shape[1:]))), array.shape[1:]
-
-
-def _check_unit_interval(rows, scaling, loss):
-    low, high = rows.min(), rows.max()
-    if low < 0 or high > scaling.scale:
-        raise ValueError(
-            f"loss={loss!r} needs values in [0, {scaling.scale:g}], but X has values from "
-            f"{low:g} to {high:g}; rescale X, for instance with MinMaxScaler(clip=True), or use "
-            f"loss='squared_error'."
-        )

@@ -7,7 +7,8 @@ from skorch import callbacks
 from torch import nn
 
 from skcae import ConvAutoencoder
-from skcae._net import LR_SCHEDULES, OPTIMIZERS, Net
+from skcae._net import Net
+from skcae._training import LR_SCHEDULES, OPTIMIZERS
 from skcae.losses import Loss
 from skcae.modules import Autoencoder, initialize_
 

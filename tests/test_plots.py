@@ -15,8 +15,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
-from skcae import ConvAutoencoder, DenoisingConvAutoencoder, plots
+from skcae import ConvAutoencoder, DenoisingConvAutoencoder
 from skcae.plots import LatentDisplay, LossCurveDisplay, ReconstructionDisplay
+from skcae.plots._reconstruction import GAP
 
 SMALL = {"n_components": 4, "hidden_channels": (4,), "max_epochs": 2, "random_state": 0}
 
@@ -300,8 +301,8 @@ def test_images_fill_their_panels(rng):
     first, second = (ax.get_window_extent() for ax in display.axes_[0, :2])
     below = display.axes_[1, 0].get_window_extent()
     assert first.height / first.width == pytest.approx(5 / 20)
-    assert second.x0 - first.x1 == pytest.approx(plots.GAP * first.width)
-    assert first.y0 - below.y1 == pytest.approx(plots.GAP * first.height)
+    assert second.x0 - first.x1 == pytest.approx(GAP * first.width)
+    assert first.y0 - below.y1 == pytest.approx(GAP * first.height)
 
 
 def test_errors_of_reconstructions(ae, X):

@@ -1,0 +1,73 @@
+"""Checks of parameters and data, with errors that say what to do."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
+
+
+def row(table, value):
+    return value if callable(value) else table[value]
+
+
+def batch_size(batch_size, n_samples):
+    """For "auto" about 50 steps an epoch, with 16 to 128 samples each."""
+    return min(max(n_samples // 50, 16), 128) if batch_size == "auto" else batch_size
+
+
+def draw_seed(random_state):
+    """An int from ``random_state``; None draws from the system, not from numpy's global state."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def resolve_device(device):
+    """The device to use, checked."""
+    if str(device) == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is unknown; pass 'auto', 'cpu', 'cuda' or 'cuda:<index>'."
+        ) from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but torch finds no CUDA device; pass "
+            f"device='auto' or 'cpu', or install a torch build with CUDA."
+        )
+    return str(device)
+
+
+def check_net_params(net_params):
+    net_params = net_params or {}
+    for name in net_params:
+        if name not in ("callbacks", "compile") and not str(name).startswith(NET_PREFIXES):
+            raise ValueError(
+                f"net_params has the entry {name!r}; valid are 'callbacks', 'compile' and names "
+                f"that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is a "
+                f"parameter of the estimator itself."
+            )
+    return net_params
+
+
+def flatten(X):
+    """Images to rows, with the shape of an image; anything else as it is, with None."""
+    if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
+        return X, None
+    array = np.asarray(X)
+    if array.ndim < 3:
+        return X, None
+    return array.reshape(len(array), int(np.prod(array.shape[1:]))), array.shape[1:]
+
+
+def check_unit_interval(rows, scaling, loss):
+    low, high = rows.min(), rows.max()
+    if low < 0 or high > scaling.scale:
+        raise ValueError(
+            f"loss={loss!r} needs values in [0, {scaling.scale:g}], but X has values from "
+            f"{low:g} to {high:g}; rescale X, for instance with MinMaxScaler(clip=True), or use "
+            f"loss='squared_error'."
+        )

@@ -1,0 +1,51 @@
+"""Networks of the user's own: what they are given, and what they must give back."""
+
+import inspect
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+SHAPES = ("n_channels", "spatial_shape", "n_components")
+
+
+def build(module, kwargs):
+    """Call a class or factory; of the shape arguments it is given those that it names."""
+    parameters = inspect.signature(module).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        kwargs = {k: v for k, v in kwargs.items() if k in parameters or k not in SHAPES}
+    return module(**kwargs)
+
+
+def check(module, n_channels, spatial_shape):
+    """Try a module on a batch of two samples; say which shape is wrong."""
+    name = type(module).__name__
+    if not isinstance(module, Module) or not all(
+        callable(getattr(module, method, None)) for method in ("encode", "decode")
+    ):
+        raise TypeError(
+            f"module built a {name}; it must build a torch.nn.Module with the methods encode(x) "
+            f"and decode(z)."
+        )
+    x = torch.zeros(2, n_channels, *spatial_shape)
+    module.eval()
+    with torch.no_grad():
+        z = module.encode(x)
+        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
+            raise ValueError(
+                f"{name}.encode returned {_shape(z)} for a batch of shape {tuple(x.shape)}; it "
+                f"must return codes of shape (2, code size)."
+            )
+        x_hat = module.decode(z)
+    if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
+        raise ValueError(
+            f"{name}.decode returned {_shape(x_hat)} for the codes of a batch of shape "
+            f"{tuple(x.shape)}; it must return that shape."
+        )
+    return module
+
+
+def _shape(value):
+    if isinstance(value, Tensor):
+        return f"shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"

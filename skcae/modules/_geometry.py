@@ -1,0 +1,73 @@
+"""Sizes of the feature maps along the stages."""
+
+import math
+from numbers import Integral
+
+
+def integers(name: str, values, least: int = 1) -> list[int]:
+    """``values`` as integers of at least ``least``."""
+    if any(not isinstance(v, Integral) or v < least for v in values):
+        raise ValueError(
+            f"{name}={values!r} must hold integers of at least {least}, one for each layer."
+        )
+    return [int(v) for v in values]
+
+
+def _per_stage(name: str, value, n_stages: int, least: int = 1) -> list[int]:
+    """``value`` for each stage: an integer holds for all of them."""
+    value = [value] * n_stages if isinstance(value, Integral) else integers(name, value, least)
+    if len(value) != n_stages:
+        raise ValueError(
+            f"{name}={value!r} has {len(value)} entries, but there are {n_stages} convolutional "
+            f"stages; pass one integer, or one for each stage."
+        )
+    return value
+
+
+def _paddings(padding, kernels: list[int]) -> list[int]:
+    """Zeros added at each end of a side, for each stage."""
+    if padding != "same":
+        return _per_stage("padding", padding, len(kernels), least=0)
+    if even := [k for k in kernels if k % 2 == 0]:
+        raise ValueError(
+            f"kernel_size={even[0]} is even, so no padding keeps the size of the image; use an "
+            f"odd kernel_size, or set the module's padding, as in "
+            f"net_params={{'module__padding': 1}}."
+        )
+    return [k // 2 for k in kernels]
+
+
+class Geometry:
+    """Sizes along the stages: ``full`` after a convolution at stride 1, ``kept`` after the stride.
+
+    ``kept[0]`` is the spatial shape of the input and ``kept[-1]`` that of the feature map;
+    ``full[i]`` is what the decoder resizes to before it convolves back to ``kept[i]``.
+    """
+
+    def __init__(self, spatial_shape, kernel_size, stride, padding, n_stages):
+        self.kernels = _per_stage("kernel_size", kernel_size, n_stages)
+        self.strides = _per_stage("stride", stride, n_stages)
+        self.paddings = _paddings(padding, self.kernels)
+        self.kept, self.full = [tuple(spatial_shape)], []
+        for k, s, p in zip(self.kernels, self.strides, self.paddings, strict=True):
+            full = tuple(side + 2 * p - k + 1 for side in self.kept[-1])
+            if min(full) < 1 or p >= k:
+                raise ValueError(
+                    f"a kernel of size {k} with padding {p} does not fit the {self.kept[-1]} "
+                    f"feature map of stage {len(self.full)}; use a smaller kernel, more padding "
+                    f"or fewer stages."
+                )
+            self.full.append(full)
+            self.kept.append(tuple(math.ceil(side / s) for side in full))
+
+    def window(self, stage: int) -> tuple[int, ...]:
+        """The pooling window: the stride, on sides that are long enough for it."""
+        return tuple(min(self.strides[stage], side) for side in self.full[stage])
+
+    def output_padding(self, stage: int) -> tuple[int, ...]:
+        """What a transposed convolution must add to meet the encoder's input size exactly."""
+        k, s, p = self.kernels[stage], self.strides[stage], self.paddings[stage]
+        return tuple(
+            wide - ((narrow - 1) * s - 2 * p + k)
+            for wide, narrow in zip(self.kept[stage], self.kept[stage + 1], strict=True)
+        )

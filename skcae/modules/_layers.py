@@ -1,0 +1,127 @@
+"""Layers, and the tables from which the networks choose them."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def layer(kind: str, n_dims: int) -> type[nn.Module]:
+    """``nn.Conv2d`` and its kin by kind and number of spatial dimensions."""
+    return getattr(nn, f"{kind}{n_dims}d")
+
+
+def choose(name: str, value, table: dict) -> Callable:
+    """The row of ``table`` that ``value`` names, or ``value`` itself where it is callable."""
+    if callable(value):
+        return value
+    if value in table:
+        return table[value]
+    raise ValueError(f"{name}={value!r} is unknown; choose one of {list(table)}, or a callable.")
+
+
+class Resize(nn.Module):
+    """Interpolate to a fixed spatial size."""
+
+    def __init__(self, size: tuple[int, ...], mode: str) -> None:
+        super().__init__()
+        self.size = size
+        linear = ("linear", "bilinear", "trilinear")[len(size) - 1]
+        self.mode = {"bilinear": linear}.get(mode, mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, self.size, mode=self.mode)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, mode={self.mode!r}"
+
+
+class Tied(nn.Module):
+    """Holds another layer without owning it: its weight stays one entry of the state dict."""
+
+    def __init__(self, source: nn.Module, n_outputs: int) -> None:
+        super().__init__()
+        self._source = (source,)
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    @property
+    def weight(self) -> Tensor:
+        return self._source[0].weight
+
+
+class TiedLinear(Tied):
+    def __init__(self, source: nn.Linear) -> None:
+        super().__init__(source, source.in_features)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return F.linear(z, self.weight.T, self.bias)
+
+
+class TiedConvTranspose(Tied):
+    """The adjoint of a convolution, with its own bias."""
+
+    def __init__(self, source: nn.Module, **geometry) -> None:
+        super().__init__(source, source.in_channels)
+        self.geometry = geometry
+
+    def forward(self, x: Tensor) -> Tensor:
+        transpose = getattr(F, f"conv_transpose{x.ndim - 2}d")
+        return transpose(x, self.weight, self.bias, **self.geometry)
+
+
+def initialize_(network: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Draw all weights from ``generator``, with torch's default distributions, in place.
+
+    Torch's own initialization reads its global generator, which two threads share.
+    """
+    for layer in network.modules():
+        if isinstance(layer, Tied):
+            nn.init.zeros_(layer.bias)
+        elif isinstance(getattr(layer, "weight", None), Tensor) and layer.weight.ndim > 1:
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            if layer.bias is not None:
+                bound = 1 / math.sqrt(layer.weight[0].numel())
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        elif hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    return network
+
+
+def _group_norm(n_channels: int, n_dims: int) -> nn.Module:
+    """Up to 8 groups, of at least four channels where there are as many."""
+    return nn.GroupNorm(math.gcd(8, max(1, n_channels // 4)), n_channels)
+
+
+def _batch_norm(n_channels: int, n_dims: int) -> nn.Module:
+    return layer("BatchNorm", n_dims)(n_channels)
+
+
+def _no_norm(n_channels: int, n_dims: int) -> nn.Module:
+    return nn.Identity()
+
+
+def _max_pool(n_dims: int, window: tuple[int, ...]) -> nn.Module:
+    return layer("MaxPool", n_dims)(window, ceil_mode=True)
+
+
+def _avg_pool(n_dims: int, window: tuple[int, ...]) -> nn.Module:
+    return layer("AvgPool", n_dims)(window, ceil_mode=True)
+
+
+# Between layers. "leaky_relu" has slope 0.2.
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": partial(nn.LeakyReLU, 0.2),
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    None: nn.Identity,
+}
+NORMALIZATIONS = {"batch": _batch_norm, "group": _group_norm, None: _no_norm}
+DOWNSAMPLINGS = {"stride": None, "max_pool": _max_pool, "avg_pool": _avg_pool}
+UPSAMPLINGS = {"nearest": "nearest", "bilinear": "bilinear", "transpose": "transpose"}
