@@ -1,6 +1,7 @@
 """Sphinx configuration."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.abspath(".."))
@@ -38,3 +39,14 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_formats = [("png", 120)]
 plot_rcparams = {"savefig.bbox": "tight"}
+
+
+def escape_shapes(app, what, name, obj, options, lines):
+    """Keep ``*`` and ``_`` in "of shape (n_features_in_, *input_shape)" from being markup."""
+    for i, line in enumerate(lines):
+        if re.match(r"\s*\w+ : .*of shape", line):
+            lines[i] = re.sub(r"(?<!\w)\*(?=\w)|_(?=[,)])", r"\\\g<0>", line)
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", escape_shapes, priority=400)  # before numpydoc

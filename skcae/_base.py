@@ -207,9 +207,8 @@ class BaseAutoencoder(
         return {
             "net_": net,
             "input_shape_": net.layout.shape,
-            "n_components_": net.code_size,
+            "n_components_": net.code_size_,
             "offset_": float(offset),
-            "device_": str(net.device),
         }
 
     def _make_net(self, layout, n_samples):
@@ -241,10 +240,11 @@ class BaseAutoencoder(
             **{f"module__{name}": value for name, value in shapes.items()}
             | check_net_params(self.net_params),
         ).initialize()
-        if self.n_components is not None and net.code_size > layout.n_features:
+        if net.code_size_ > layout.n_features:
             warnings.warn(
-                f"the code of {net.code_size} values is larger than the {layout.n_features} "
-                f"features of X, so it need not learn anything; pass a smaller n_components.",
+                f"the code of {net.code_size_} values is larger than the {layout.n_features} "
+                f"features of X, so it need not learn anything; pass a smaller n_components, or "
+                f"with n_components=None fewer filters in the last stage.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -444,6 +444,10 @@ class BaseAutoencoder(
         counts = layers[["parameters", "statistics"]].sum()
         layers.loc["total"] = ["", "", *counts]
         return layers
+
+    @property
+    def device_(self):
+        return str(self.net_.device)
 
     @property
     def n_iter_(self):

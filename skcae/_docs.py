@@ -94,8 +94,8 @@ TRAINING = """loss : {"squared_error", "absolute_error", "binary_crossentropy"},
         that the network was trained on: expect more alarms on new data.
 
     net_params : dict, default=None
-        Arguments for :class:`skorch.net.NeuralNet`: ``callbacks``, ``compile``, and those of
-        the optimizer and the module, ``optimizer__betas``, ``module__padding`` (see
+        Arguments for :class:`skorch.net.NeuralNet`: ``callbacks``, and those of the optimizer
+        and the module, ``optimizer__betas``, ``module__padding`` (see
         :class:`skcae.modules.Autoencoder`). In `set_params` and grids they are
         ``net__optimizer__betas``.
 

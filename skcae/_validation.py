@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
+NET_PREFIXES = ("module__", "optimizer__", "callbacks__")
 
 
 def row(table, value):
@@ -44,9 +44,9 @@ def resolve_device(device):
 def check_net_params(net_params):
     net_params = net_params or {}
     for name in net_params:
-        if name not in ("callbacks", "compile") and not str(name).startswith(NET_PREFIXES):
+        if name != "callbacks" and not str(name).startswith(NET_PREFIXES):
             raise ValueError(
-                f"net_params has the entry {name!r}; valid are 'callbacks', 'compile' and names "
+                f"net_params has the entry {name!r}; valid are 'callbacks' and names "
                 f"that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is a "
                 f"parameter of the estimator itself."
             )

@@ -448,9 +448,9 @@ def test_scikit_learn_callbacks(make, X, y):
     assert ends[-1][1] == ends[-2][1] == ae.score(X) > ends[0][1]
     assert (count.events[0], count.events[-1]) == ("setup", "teardown")
 
-    monitor = callback.ScoringMonitor(scoring=None)
+    monitor = callback.ScoringMonitor(scoring={"loss": lambda ae, X, y: -ae.score(X)})
     make().set_callbacks(monitor).fit(X, y)
-    assert len(monitor.get_logs().data) == 3
+    assert [row["loss"] for row in monitor.get_logs().data][-1] == pytest.approx(-ends[-1][1])
 
 
 def test_scikit_learn_callback_stops_training(make, X):

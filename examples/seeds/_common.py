@@ -39,6 +39,20 @@ def report(header, *rows):
         print("   ".join([name.ljust(first), *numbers]))
 
 
+def compare(rows):
+    """A figure with a row of images for each name in the dict, on one scale of grey."""
+    n_images = len(next(iter(rows.values())))
+    figure, axes = plt.subplots(
+        len(rows), n_images, figsize=(0.9 * n_images + 1, 0.92 * len(rows)), layout="constrained"
+    )
+    for (name, images), row in zip(rows.items(), axes, strict=True):
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        for image, ax in zip(images, row, strict=True):
+            ax.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+    return figure
+
+
 def save(figure, path):
     """Write a picture and close it."""
     path.parent.mkdir(parents=True, exist_ok=True)

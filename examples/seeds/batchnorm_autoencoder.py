@@ -11,7 +11,8 @@ Loss
     Squared error of the sigmoid output. It is no row of ``skcae.losses.LOSSES``: a ``Loss`` of
     one's own states the function, the link and the range of the data.
 Training
-    Adam 1e-3, batches of 32, 20 epochs.
+    20 epochs of Adam. The original kept the rate at 1e-3 with batches of 32; here it follows the
+    one-cycle schedule up to 2e-3 with batches of 64, which halves the time.
 Result of the original
     Test digits beside their reconstructions; squared error 0.0068 a pixel on the test digits.
 """
@@ -39,10 +40,9 @@ def make_estimator(**overrides):
         normalization="batch",
         loss=Loss(squared_error_of_sigmoid, link=torch.sigmoid, unit_interval=True, power=2),
         optimizer="adam",
-        learning_rate=1e-3,
-        lr_schedule="constant",
+        learning_rate=2e-3,
         max_epochs=20,
-        batch_size=32,
+        batch_size=64,
         net_params={"module__activation_first": True},
         random_state=0,
     ).set_params(**overrides)

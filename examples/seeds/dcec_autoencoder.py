@@ -49,7 +49,7 @@ def make_estimator(**overrides):
 def animate(frames, X, path):
     """A GIF of reconstructions of ``X``, one frame an epoch; it rests on the last."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure, ax = plt.subplots(figsize=(9, 2), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 1.9), layout="constrained")
     writer = PillowWriter(fps=2)
     with writer.saving(figure, path, dpi=100):
         for epoch, X_hat in enumerate(frames, start=1):

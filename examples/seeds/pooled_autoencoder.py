@@ -16,11 +16,9 @@ Result of the original
 """
 
 import numpy as np
-from matplotlib import pyplot as plt
 
 from skcae import ConvAutoencoder
 from skcae.datasets import fetch_mnist
-from skcae.plots import ReconstructionDisplay
 
 
 def make_estimator(**overrides):
@@ -45,26 +43,25 @@ def make_estimator(**overrides):
 
 
 def main():
-    from _common import arguments, count, load, report, save
+    from _common import arguments, compare, count, load, report, save
 
     args = arguments(__doc__, epochs=20)
     X, X_test, _ = load(fetch_mnist, args.samples)
-    rows = []
-    figure, axes = plt.subplots(3, 1, figsize=(9, 6), layout="constrained")
-    for ax, upsampling in zip(axes, ("nearest", "bilinear", "transpose"), strict=True):
+    rows, shown = [], {"original": X_test[:10]}
+    for upsampling in ("nearest", "bilinear", "transpose"):
         ae = make_estimator(
             upsampling=upsampling, max_epochs=args.epochs, precision=args.precision, verbose=1
         ).fit(X)
-        mse = np.mean((ae.reconstruct(X_test) - X_test) ** 2)
+        X_hat = ae.reconstruct(X_test)
+        mse = np.mean((X_hat - X_test) ** 2)
+        shown[upsampling] = X_hat[:10]
         rows.append((upsampling, count(ae), ae.n_iter_, f"{-ae.score(X_test):.5f}", f"{mse:.5f}"))
-        ReconstructionDisplay.from_estimator(ae, X_test, ax=ax)
-        ax.set_title(f'upsampling="{upsampling}"')
     report(
         ("upsampling", "parameters", "epochs", "cross-entropy, test", "squared error, test"),
         ("seed 001 (nearest)", 4385, 20, "-", "-"),
         *rows,
     )
-    save(figure, args.output / "001_pooled.png")
+    save(compare(shown), args.output / "001_pooled.png")
 
 
 if __name__ == "__main__":

@@ -39,12 +39,13 @@ def main():
     args = arguments(__doc__, epochs=20)
     X, X_test, _ = load(fetch_mnist, args.samples)
     ae = make_estimator(max_epochs=args.epochs, precision=args.precision, verbose=1).fit(X)
+    mse = np.mean((ae.reconstruct(X_test) - X_test) ** 2)
     report(
         ("", "seed 001", "here"),
         ("parameters", 50_992, count(ae)),
         ("epochs", 20, ae.n_iter_),
         ("cross-entropy a pixel, test", "-", f"{-ae.score(X_test):.5f}"),
-        ("squared error a pixel, test", "-", f"{np.mean((ae.reconstruct(X_test) - X_test) ** 2):.5f}"),
+        ("squared error a pixel, test", "-", f"{mse:.5f}"),
     )
     display = ReconstructionDisplay.from_estimator(ae, X_test)
     save(display.figure_, args.output / "001_simple.png")

@@ -17,8 +17,8 @@ def build(module, kwargs):
     return module(**kwargs)
 
 
-def check(module, n_channels, spatial_shape):
-    """Try a module on a batch of two samples; say which shape is wrong."""
+def code_size(module, shape):
+    """Size of the code, tried on a batch of two samples; an error says which shape is wrong."""
     name = type(module).__name__
     if not isinstance(module, Module) or not all(
         callable(getattr(module, method, None)) for method in ("encode", "decode")
@@ -27,7 +27,7 @@ def check(module, n_channels, spatial_shape):
             f"module built a {name}; it must build a torch.nn.Module with the methods encode(x) "
             f"and decode(z)."
         )
-    x = torch.zeros(2, n_channels, *spatial_shape)
+    x = torch.zeros(2, *shape)
     module.eval()
     with torch.no_grad():
         z = module.encode(x)
@@ -42,7 +42,7 @@ def check(module, n_channels, spatial_shape):
             f"{name}.decode returned {_shape(x_hat)} for the codes of a batch of shape "
             f"{tuple(x.shape)}; it must return that shape."
         )
-    return module
+    return z.shape[1]
 
 
 def _shape(value):
