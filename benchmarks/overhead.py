@@ -75,7 +75,7 @@ def our_epoch(build, X):
     return float(ae.history_["duration"].iloc[-1])
 
 
-def channels_last_epoch(build, X):
+def last_epoch(build, X):
     """The plain loop with the network in the memory layout that the estimator chooses."""
     return plain_epoch(build, X, torch.channels_last)
 
@@ -135,7 +135,7 @@ def main():
     ]
     jobs = [
         ("seed-002 network, epoch / plain loop", 1.05, our_epoch, plain_epoch, seed_002, few),
-        ("seed-002 network, epoch / channels-last loop", 1.05, our_epoch, channels_last_epoch, seed_002, few),
+        ("seed-002 network, epoch / channels last", 1.05, our_epoch, last_epoch, seed_002, few),
         ("seed-002 network, epoch / default skorch", "", our_epoch, skorch_epoch, seed_002, few),
         ("empty network, epoch / plain loop", 1.15, our_epoch, plain_epoch, Empty, many),
         ("empty network, epoch / default skorch", "", our_epoch, skorch_epoch, Empty, many),

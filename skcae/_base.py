@@ -192,7 +192,8 @@ class BaseAutoencoder(
                 net.continue_from(self.net_)
                 if not net.loss.unit_interval:
                     net.scaling = net.scaling.updated(rows)
-            net.train(*self._to_train(net, rows, target), epochs=1)
+            observers = [Progress(1, bar=False)] if self.verbose else []
+            net.train(*self._to_train(net, rows, target), epochs=1, observers=observers)
             vars(self).update(self._learned(net, rows))
         return self
 
