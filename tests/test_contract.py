@@ -342,7 +342,7 @@ NETWORKS = {
     "signal": {"input_shape": (64,)},
     "volume": {"input_shape": (4, 4, 4)},
     "channels": {"input_shape": (4, 4, 4), "channel_axis": -1, "normalization": "group"},
-    "map": {"n_components": None, "tied_weights": True},
+    "map": {"n_components": None, "hidden_channels": (8, 2), "tied_weights": True},
 }
 
 
