@@ -128,9 +128,9 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
 
     .. math:: \min_{f, g} \frac{1}{n} \sum_{i=1}^n \mathbb{E}\, \ell(g(f(\tilde x_i)), x_i),
 
-    with fresh noise for every batch. `reconstruct` denoises what it is given; `transform` and
-    `score_samples` add no noise. Where you have noisy and clean pairs, pass them as
-    ``fit(X_noisy, target=X_clean)``: no further noise is then added.
+    with fresh noise for every batch. `reconstruct` denoises what it is given; `transform`,
+    `score_samples` and the validation of `early_stopping` add no noise. Where you have noisy and
+    clean pairs, pass them as ``fit(X_noisy, target=X_clean)``: no further noise is then added.
 
     Parameters
     ----------
@@ -148,8 +148,9 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         in [0, 1].
 
     clip_range : tuple of float (low, high), default=None
-        The range to which noisy data are clipped, in the units of `X`. None does not clip;
-        "salt_and_pepper" then uses the smallest and the largest value of the batch.
+        In the units of `X`: the range to which "gaussian" clips the noisy data, None not at
+        all; the two values of "salt_and_pepper", None for the smallest and the largest of the
+        batch. "masking" and a module of your own do not use it.
 
     {training}
 
@@ -266,8 +267,9 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         y : Ignored
             Present for API consistency.
         target : array-like of the shape of `X`, default=None
-            The clean half of pairs. None adds the noise of `corruption` to `X`. Through a
-            Pipeline it is carried by metadata routing, ``set_fit_request(target=True)``.
+            The clean half of pairs, in the units of `X`. None adds the noise of `corruption` to
+            `X`; with a target it is not used. Through a Pipeline it is carried by metadata
+            routing, ``set_fit_request(target=True)``.
 
         Returns
         -------
@@ -306,9 +308,10 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
 
 
 def _check_range(clip_range):
-    low_high = tuple(float(value) for value in clip_range)
-    if len(low_high) != 2 or not low_high[0] < low_high[1]:
+    low_high = tuple(clip_range)
+    numbers = all(isinstance(value, Real) for value in low_high)
+    if len(low_high) != 2 or not numbers or not low_high[0] < low_high[1]:
         raise ValueError(
             f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
         )
-    return low_high
+    return float(low_high[0]), float(low_high[1])

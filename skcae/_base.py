@@ -25,6 +25,7 @@ from ._training import LR_SCHEDULES, OPTIMIZERS, Progress
 from ._validation import (
     batch_size,
     check_net_params,
+    check_numeric,
     check_unit_interval,
     draw_seed,
     flatten,
@@ -164,7 +165,7 @@ class BaseAutoencoder(
             observers.append(Progress(self.max_epochs, bar=self.verbose > 1))
         with _all_or_nothing(self):
             rows, layout = self._validate_fit(X, reset=True)
-            net = self._make_net(layout, len(rows))
+            net = self._make_net(layout, len(rows), paired=target is not None)
             if self.warm_start and hasattr(self, "net_"):
                 net.continue_from(self.net_)
             net.scaling = self._make_scaling(net.loss, rows)
@@ -182,10 +183,16 @@ class BaseAutoencoder(
         return self
 
     def _partial_fit(self, X, target=None):
+        self._validate_params()  # scikit-learn skips it on a fitted estimator
         first = not hasattr(self, "net_")
+        if not first and as_loss(self.loss) != self.net_.loss:
+            raise ValueError(
+                f"loss={self.loss!r} is not the loss of the calls before, on which the scaling of "
+                f"the data depends; set it back, or start anew with fit."
+            )
         with _all_or_nothing(self):
             rows, layout = self._validate_fit(X, reset=first)
-            net = self._make_net(layout, len(rows))
+            net = self._make_net(layout, len(rows), paired=target is not None)
             if first:
                 net.scaling = self._make_scaling(net.loss, rows)
             else:
@@ -212,7 +219,7 @@ class BaseAutoencoder(
             "offset_": float(offset),
         }
 
-    def _make_net(self, layout, n_samples):
+    def _make_net(self, layout, n_samples, paired):
         if isinstance(self.module, torch.nn.Module):
             raise TypeError(
                 f"module is an instance of {type(self.module).__name__}; pass its class, or a "
@@ -232,7 +239,7 @@ class BaseAutoencoder(
                 "loss": as_loss(self.loss),
                 "layout": layout,
                 "seed": draw_seed(self.random_state),
-                "corruption": self._make_corruption(),
+                "corruption": None if paired else self._make_corruption(),
                 "precision": self.precision,
                 "optimizer": row(OPTIMIZERS, self.optimizer),
                 "lr": self.learning_rate,
@@ -274,6 +281,7 @@ class BaseAutoencoder(
         """Rows ``(n_samples, n_features)``, and the shape of a sample if `X` came as images."""
         X, image_shape = flatten(X)
         rows = validate_data(self, X, reset=reset, dtype="numeric")
+        check_numeric(rows)
         if not reset:
             shape, loss = self.net_.layout.shape, self.net_.loss
             if image_shape is not None and image_shape != shape:
@@ -290,14 +298,17 @@ class BaseAutoencoder(
         inputs = Rows(rows, net.layout, net.device)
         if target is None:
             return inputs, None
-        target = check_array(flatten(target)[0], input_name="target")
-        if target.shape != rows.shape:
+        target, image_shape = flatten(target)
+        target = check_array(target, input_name="target", dtype="numeric")
+        check_numeric(target, "target")
+        if target.shape != rows.shape or image_shape not in (None, net.layout.shape):
             raise ValueError(
-                f"target has {target.shape[0]} samples of {target.shape[1]} values, but X has "
-                f"{rows.shape[0]} of {rows.shape[1]}; pass the clean version of each row of X."
+                f"target has {len(target)} samples of shape {image_shape or target.shape[1:]}, "
+                f"but X has {len(rows)} of shape {net.layout.shape}; pass the clean version of "
+                f"each sample of X."
             )
         if net.loss.unit_interval:
-            check_unit_interval(target, net.scaling, self.loss)
+            check_unit_interval(target, net.scaling, self.loss, "target")
         return inputs, Rows(target, net.layout, net.device)
 
     # Applying -------------------------------------------------------------------------------
@@ -466,7 +477,10 @@ class BaseAutoencoder(
     def history_(self):
         keys = ("epoch", "train_loss", "valid_loss", "dur")
         rows = [{k: row[k] for k in keys if k in row} for row in self.net_.history]
-        return pd.DataFrame(rows).set_index("epoch").rename(columns={"dur": "duration"})
+        frame = pd.DataFrame(rows, columns=keys).set_index("epoch")
+        if not self.validation_loss_curve_:
+            frame = frame.drop(columns="valid_loss")
+        return frame.rename(columns={"dur": "duration"})
 
     @property
     def _n_features_out(self):

@@ -35,7 +35,8 @@ callable, default="relu"
         Between layers; "leaky_relu" has slope 0.2. A callable builds a module.
 
     normalization : {"batch", "group"}, None or callable, default="batch"
-        After each convolution. A callable ``(n_channels, n_dims)`` builds a module.
+        After each convolution. A callable ``(n_channels)``, such as
+        :class:`torch.nn.InstanceNorm2d`, builds a module.
 
     tied_weights : bool, default=False
         The decoder uses the encoder's weights, transposed, with biases of its own.
@@ -66,14 +67,15 @@ TRAINING = """loss : {"squared_error", "absolute_error", "binary_crossentropy"},
     lr_schedule : {"one_cycle", "cosine", "constant"} or callable, default="one_cycle"
         Factor of `learning_rate` along a `fit`: "one_cycle" rises for 30 % of the steps and
         falls to zero. A callable takes the share of the steps done, in [0, 1). `partial_fit`
-        keeps the rate constant.
+        keeps the rate constant. Scheduler callbacks of skorch need "constant".
 
     max_epochs : int, default=20
         Passes over the data.
 
     batch_size : "auto" or int, default="auto"
         Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 128. A
-        single sample left over joins the batch before it.
+        single sample left over joins the batch before it. With batches of one sample, batch
+        normalization has nothing to average and stays the identity.
 
     early_stopping : bool, default=False
         Hold out data, stop when its loss stops falling, and keep the weights of the best epoch.

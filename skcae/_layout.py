@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -23,8 +24,7 @@ class Layout:
     def infer(cls, n_features, image_shape, input_shape, channel_axis):
         """Layout of rows of ``n_features`` values, or of images of ``image_shape``."""
         given = input_shape if input_shape is not None else image_shape
-        shape = (n_features,) if given is None else tuple(int(side) for side in given)
-        _check_sides(shape, input_shape)
+        shape = (n_features,) if given is None else _check_sides(given)
         if image_shape is not None and shape != tuple(image_shape):
             raise ValueError(
                 f"input_shape={shape} does not match X, whose samples have shape {image_shape}; "
@@ -67,12 +67,14 @@ class Layout:
         return x.reshape(len(x), self.n_features)
 
 
-def _check_sides(shape, input_shape):
-    if not shape or min(shape) < 1:
+def _check_sides(shape):
+    shape = tuple(shape)
+    if not shape or any(not isinstance(side, Integral) or side < 1 for side in shape):
         raise ValueError(
-            f"input_shape={input_shape!r} is not the shape of a sample; pass its side lengths, as "
-            f"in (28, 28)."
+            f"input_shape={shape!r} is not the shape of a sample; pass its side lengths, as in "
+            f"(28, 28)."
         )
+    return tuple(int(side) for side in shape)
 
 
 def _suggest(n_features):
@@ -158,5 +160,12 @@ def _mean_and_variance(X, values_per_block=2**22):
     rows = max(1, values_per_block // X.shape[1])
     blocks = [X[i : i + rows] for i in range(0, len(X), rows)]
     mean = sum(float(np.sum(b, dtype=np.float64)) for b in blocks) / X.size
-    var = sum(float(np.sum((b - mean) ** 2, dtype=np.float64)) for b in blocks) / X.size
+    with np.errstate(over="ignore"):
+        squares = (np.subtract(b, mean, dtype=np.float64) ** 2 for b in blocks)
+        var = sum(float(np.sum(square)) for square in squares) / X.size
+    if not math.isfinite(var):
+        raise ValueError(
+            f"X has values up to {float(np.abs(X).max()):g}, whose variance is not finite; "
+            f"rescale X, for instance with StandardScaler."
+        )
     return mean, var

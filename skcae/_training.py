@@ -65,14 +65,14 @@ class Run:
         )
         raise StopTraining
 
-    def check_progress(self):
-        """Remember the best weights; stop after ``patience`` epochs that were not better."""
-        if self.patience is None:
-            return
+    def remember_best(self):
         self.since_best += 1
         if self.net.history[-1]["valid_loss_best"]:
             self.since_best, self.best = 0, self._weights()
-        if self.since_best >= self.patience:
+
+    def check_progress(self):
+        """Stop after ``patience`` epochs that were not better."""
+        if self.patience is not None and self.since_best >= self.patience:
             raise StopTraining
 
     def keep_best(self):
@@ -103,7 +103,7 @@ class Progress:
             if key in row
         )
         width = len(str(self.epochs))
-        line = f"epoch {self.done:{width}d}/{self.epochs}  {losses}  {_clock(left)} left"
+        line = f"epoch {self.done:{width}d}/{self.epochs}  {losses}  {_clock(left):>6} left"
         if self.bar:
             filled = round(20 * self.done / self.epochs)
             line = f"\r{'#' * filled}{'.' * (20 - filled)} {line}"

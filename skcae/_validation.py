@@ -33,6 +33,11 @@ def resolve_device(device):
         raise ValueError(
             f"device={device!r} is unknown; pass 'auto', 'cpu', 'cuda' or 'cuda:<index>'."
         ) from error
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(
+            f"device={str(device)!r} is not supported; pass 'auto', 'cpu', 'cuda' or "
+            f"'cuda:<index>'."
+        )
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(
             f"device={str(device)!r} was asked for, but torch finds no CUDA device; pass "
@@ -43,7 +48,13 @@ def resolve_device(device):
 
 def check_net_params(net_params):
     net_params = net_params or {}
+    if not isinstance(net_params.get("callbacks") or [], (list, tuple)):
+        raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
     for name in net_params:
+        if name == "optimizer__lr":
+            raise ValueError(
+                "net_params has the entry 'optimizer__lr'; set learning_rate instead."
+            )
         if name != "callbacks" and not str(name).startswith(NET_PREFIXES):
             raise ValueError(
                 f"net_params has the entry {name!r}; valid are 'callbacks' and names "
@@ -63,11 +74,19 @@ def flatten(X):
     return array.reshape(len(array), int(np.prod(array.shape[1:]))), array.shape[1:]
 
 
-def check_unit_interval(rows, scaling, loss):
+def check_numeric(rows, name="X"):
+    if rows.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} has values of type {rows.dtype}; numbers are needed, so convert it first, "
+            f"for instance with astype(float)."
+        )
+
+
+def check_unit_interval(rows, scaling, loss, name="X"):
     low, high = rows.min(), rows.max()
     if low < 0 or high > scaling.scale:
         raise ValueError(
-            f"loss={loss!r} needs values in [0, {scaling.scale:g}], but X has values from "
-            f"{low:g} to {high:g}; rescale X, for instance with MinMaxScaler(clip=True), or use "
+            f"loss={loss!r} needs values in [0, {scaling.scale:g}], but {name} has values from "
+            f"{low:g} to {high:g}; rescale it, for instance with MinMaxScaler(clip=True), or use "
             f"loss='squared_error'."
         )

@@ -85,6 +85,8 @@ def as_loss(loss) -> Loss:
     """The row that ``loss`` names; a plain callable is a loss on standardised data."""
     if isinstance(loss, Loss):
         return loss
+    if isinstance(loss, type):
+        raise TypeError(f"loss={loss.__name__} is a class; pass an instance, or a function.")
     return Loss(loss) if callable(loss) else LOSSES[loss]
 
 

@@ -28,6 +28,7 @@ BAD_DATA = {
     "objects": (np.full((5, 36), None), (ValueError, TypeError), "NaN|NoneType|float"),
     "complex": (GOOD + 1j, ValueError, "Complex"),
     "sparse": (scipy.sparse.csr_matrix(GOOD.reshape(30, 36)), TypeError, "toarray"),
+    "dates": (np.full((5, 36), "2020-01-01", "M8[D]"), ValueError, "numbers are needed"),
     "empty": (GOOD[:0], ValueError, "0 sample"),
     "no features": (GOOD.reshape(30, 36)[:, :0], ValueError, "0 feature"),
     "one dimension": (GOOD.ravel(), ValueError, "Reshape your data"),
@@ -60,6 +61,10 @@ def test_bad_data(make, name, fitted):
         ({"input_shape": (5, 7)}, r"holds 35 values, but X has 36 features.*\(6, 6\)"),
         ({"input_shape": (6, 0)}, "not the shape of a sample"),
         ({"input_shape": ()}, "not the shape of a sample"),
+        ({"input_shape": (6.2, 6.2)}, "not the shape of a sample"),
+        ({"net_params": {"optimizer__lr": 1}, "input_shape": (6, 6)}, "set learning_rate"),
+        ({"net_params": {"callbacks": 3}, "input_shape": (6, 6)}, "a list of skorch callbacks"),
+        ({"device": "meta", "input_shape": (6, 6)}, "'meta' is not supported; pass 'auto'"),
         ({"input_shape": (2, 18), "channel_axis": 2}, "out of range.*from -2 to 1"),
         ({"input_shape": (36,), "channel_axis": 0}, "0 spatial axes"),
         ({"input_shape": (2, 2, 3, 3)}, "4 spatial axes"),
@@ -175,10 +180,15 @@ def test_modules_of_the_wrong_shape(make):
 
 def test_targets_and_noise_that_do_not_fit():
     ae = DenoisingConvAutoencoder(4, max_epochs=1)
-    with pytest.raises(ValueError, match="target has 29 samples of 36 values, but X has 30 of 36"):
+    with pytest.raises(ValueError, match=r"target has 29 samples of shape .* but X has 30"):
         ae.fit(GOOD, target=GOOD[:29])
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="target contains NaN"):
         ae.fit(GOOD, target=_with(np.nan))
+    with pytest.raises(ValueError, match=r"shape \(4, 9\), but X has 30 of shape \(6, 6\)"):
+        ae.fit(GOOD, target=GOOD.reshape(30, 4, 9))
+    with pytest.raises(ValueError, match="but target has values"):
+        DenoisingConvAutoencoder(4, loss="binary_crossentropy").fit(GOOD, target=2 * GOOD)
+    ae.set_params(corruption="masking", noise_level=30.0).fit(GOOD, target=GOOD)  # no noise
     for corruption in ("masking", "salt_and_pepper"):
         with pytest.raises(ValueError, match="between 0 and 1"):
             ae.set_params(corruption=corruption, noise_level=1.5).fit(GOOD)
@@ -219,3 +229,42 @@ def test_any_shapes_fit_or_raise_value_error(n, sides, input_shape, channel_axis
         except ValueError as caught:
             error = str(caught)
     assert len(error) > 30 if error else ae.reconstruct(X).shape == X.shape
+
+
+def test_parts_that_are_built_already_or_not_at_all(make):
+    for parameters, message in (
+        ({"activation": torch.nn.ReLU()}, "activation=ReLU.* is a module; pass its class"),
+        ({"normalization": torch.nn.BatchNorm2d(4)}, "normalization=.*pass its class"),
+        ({"loss": torch.nn.MSELoss}, "MSELoss is a class; pass an instance"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            make(input_shape=None, **parameters).fit(GOOD)
+
+
+def test_partial_fit_checks_its_parameters_every_time(make):
+    ae = make(input_shape=None).partial_fit(GOOD)
+    before = ae.transform(GOOD)
+    for parameters, message in (
+        ({"optimizer": "bogus"}, "'adamw'"),
+        ({"optimizer": "adam", "loss": "absolute_error"}, "not the loss of the calls before"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ae.set_params(**parameters).partial_fit(GOOD)
+    np.testing.assert_array_equal(ae.transform(GOOD), before)
+
+
+def test_values_beyond_single_precision(make):
+    ae = make(input_shape=None).fit(GOOD)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for value in (1e30, 1e38, 1e100):
+            assert ae.score_samples(_with(value))[3] == -np.inf or value == 1e30
+            assert ae.predict(_with(value))[3] == -1
+            assert ae.predict(np.full((1, 6, 6), value)) == -1
+    with pytest.raises(ValueError, match="variance is not finite; rescale X"):
+        ae.fit(GOOD * 1e200)
+
+
+def test_large_kernels_on_volumes():
+    X = np.random.default_rng(0).random((10, 7, 7, 7))
+    with pytest.raises(ValueError, match="too large for volumes on a CPU"):
+        ConvAutoencoder(2, kernel_size=7, device="cpu").fit(X)

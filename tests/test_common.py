@@ -135,7 +135,7 @@ def _base_names(cls):
     return {n: v for n, v in vars(base).items() if inspect.isfunction(v)}
 
 
-def test_default_templates_are_filled():
+def test_documented_defaults_are_the_defaults():
     for cls in ESTIMATORS:
         signature = inspect.signature(cls).parameters
         for line in cls.__doc__.splitlines():

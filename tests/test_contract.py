@@ -1,7 +1,6 @@
 """What a scikit-learn user relies on, told once for all estimators."""
 
 import copy
-import io
 import pickle
 import subprocess
 import sys
@@ -157,7 +156,8 @@ def test_grid_search_through_a_pipeline(make, X, y):
     pipe = Pipeline([("scale", StandardScaler()), ("ae", make())])
     grid = {"ae__n_components": [2, 3], "ae__net__optimizer__weight_decay": [0.1]}
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(X)
-    assert search.best_params_["ae__n_components"] in (2, 3)
+    assert search.best_estimator_["ae"].n_components_ == search.best_params_["ae__n_components"]
+    assert search.best_estimator_["ae"].net_.optimizer_.param_groups[0]["weight_decay"] == 0.1
 
 
 def test_cross_validate_in_two_processes_equals_one(make, X, y):
@@ -335,9 +335,31 @@ def test_global_random_states_are_not_touched(make, X, random_state):
     np.testing.assert_array_equal(*fits)
 
 
+class Odd(torch.nn.Module):
+    """Widths that are no multiple of anything."""
+
+    def __init__(self, n_components):
+        super().__init__()
+        width = 30
+        self.encoder = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(64, width), torch.nn.BatchNorm1d(width),
+            torch.nn.Dropout(0.1), torch.nn.Linear(width, n_components),
+        )  # fmt: skip
+        self.decoder = torch.nn.Linear(n_components, 64)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, z):
+        return self.decoder(z).reshape(-1, 1, 8, 8)
+
+
 NETWORKS = {
     "strided": {},
     "dense": {"hidden_channels": (), "hidden_units": (20,)},
+    "odd widths": {"input_shape": (64,), "hidden_channels": (5,), "hidden_units": (30, 7)},
+    "linear": {"hidden_channels": (), "n_components": 3},
+    "user": {"module": Odd},
     "pooled": {"downsampling": "max_pool", "upsampling": "nearest"},
     "signal": {"input_shape": (64,)},
     "volume": {"input_shape": (4, 4, 4)},
@@ -478,6 +500,29 @@ def test_nested_progress_bars(make, X, capsys):
     assert type(make()).__name__ in printed
 
 
+SIGINT = """
+    import os, signal, sys, threading
+    import numpy as np
+    from skcae import ConvAutoencoder
+
+    X = np.random.default_rng(0).normal(size=(400, 16, 16))
+    ae = ConvAutoencoder(4, max_epochs=1, random_state=0).fit(X)
+    before = ae.transform(X)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        ae.set_params(max_epochs=100_000).fit(X)
+    except KeyboardInterrupt:
+        print(np.array_equal(ae.transform(X), before), ae.n_iter_)
+"""
+
+
+def test_ctrl_c(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(textwrap.dedent(SIGINT))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "1"], done.stderr
+
+
 def test_interrupt_leaves_what_was_there(make, X):
     from skorch.callbacks import Callback
 
@@ -504,9 +549,10 @@ def test_interrupt_leaves_what_was_there(make, X):
 
 
 def test_verbose_prints_a_line_an_epoch(make, X, capsys):
-    make(verbose=1, early_stopping=True, max_epochs=12).fit(X)
+    make(verbose=1, early_stopping=True, n_iter_no_change=12, max_epochs=12).fit(X)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 12 or "epoch" in lines[-1]
+    assert len(lines) == 12
+    assert all(f"epoch {i + 1:2d}/12" in line for i, line in enumerate(lines))
     assert all("loss" in line and "validation" in line and line.endswith("left") for line in lines)
     assert len({line.index("validation") for line in lines}) == 1
     make(verbose=2).fit(X)
@@ -527,11 +573,33 @@ def test_summary_counts_parameters(make, X):
     assert not ae.net_.module_.training
 
 
+def test_summary_of_a_network_of_the_user(X):
+    class Shared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(64))
+            self.twice = torch.nn.Linear(64, 64)
+            self.recurrent = torch.nn.LSTM(64, 4, batch_first=True)
+            self.unused = torch.nn.Linear(2, 3)
+            self.up = torch.nn.Linear(4, 64)
+
+        def encode(self, x):
+            x = self.twice(self.twice(x.flatten(1) * self.weight))
+            return self.recurrent(x[:, None])[0][:, 0]
+
+        def decode(self, z):
+            return self.up(z).reshape(-1, 1, 8, 8)
+
+    ae = ConvAutoencoder(module=Shared, input_shape=(8, 8), max_epochs=1).fit(X)
+    total = sum(p.numel() for p in ae.net_.module_.parameters())
+    assert ae.summary().loc["total", "parameters"] == total
+
+
 def test_representations_do_not_fail(make, X):
     ae = make().fit(X)
     assert "n_components=4" in repr(ae)
     assert type(ae).__name__ in ae._repr_html_()
-    assert io.StringIO(str(ae.history_)).read()
+    assert "train_loss" in str(ae.history_)
 
 
 def test_scores_find_anomalies_on_digits(digits):

@@ -119,8 +119,18 @@ def test_unit_interval_by_type():
         assert Scaling.unit_interval(np.dtype(dtype)).scale == 1
 
 
-def test_a_large_offset_costs_no_precision():
-    X = np.random.default_rng(0).normal(size=(60, 6, 6))
+@pytest.mark.parametrize("dtype", ["f8", "i4", "u4", "i8"])
+def test_a_large_offset_costs_no_precision(dtype):
+    X = np.random.default_rng(0).integers(0, 17, (60, 6, 6)).astype(dtype)
     near = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X)
-    far = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X + 1e8)
-    np.testing.assert_allclose(far.transform(X + 1e8), near.transform(X), atol=0.02)
+    far = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X + 1_600_000_000)
+    np.testing.assert_allclose(far.transform(X + 1_600_000_000), near.transform(X), atol=0.02)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("f2", 6e3), ("f4", 1e30), ("f4", 1e-30)])
+def test_statistics_do_not_overflow_in_the_type_of_the_data(dtype, scale):
+    X = (np.random.default_rng(0).random((60, 6, 6)) * scale).astype(dtype)
+    ae = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X)
+    double = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X.astype("f8"))
+    assert ae.net_.scaling.scale == pytest.approx(np.std(X.astype("f8")), rel=1e-6)
+    np.testing.assert_allclose(ae.transform(X), double.transform(X), atol=0.02)

@@ -8,7 +8,7 @@ from torch import nn
 
 from skcae import ConvAutoencoder
 from skcae._net import Net
-from skcae._training import LR_SCHEDULES, OPTIMIZERS
+from skcae._training import LR_SCHEDULES, OPTIMIZERS, StopTraining
 from skcae.losses import Loss
 from skcae.modules import Autoencoder, initialize_
 
@@ -88,7 +88,6 @@ def test_learning_rate_follows_the_schedule(schedule, X):
         def on_batch_end(self, net, **kwargs):
             seen.append(net.optimizer_.param_groups[0]["lr"])
 
-    # A list of the class escapes the copy that protects the parameters.
     ConvAutoencoder(
         4, hidden_channels=(4,), learning_rate=0.01, lr_schedule=schedule, batch_size=20,
         max_epochs=5, net_params={"callbacks": [Watch()]}, random_state=0,
@@ -166,6 +165,55 @@ def test_divergence_by_a_learning_rate(X):
     with pytest.warns(UserWarning, match="no longer finite in epoch"):
         ae.fit(X)
     assert np.isfinite(ae.transform(X)).all()
+
+
+def test_divergence_in_the_first_epoch_leaves_a_readable_estimator(X):
+    ae = ConvAutoencoder(
+        4, optimizer="sgd", normalization=None, learning_rate=1e30, lr_schedule="constant",
+        random_state=0,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="no longer finite in epoch 1"):
+        ae.fit(X)
+    assert ae.n_iter_ == len(ae.history_) == 0
+    assert "ConvAutoencoder" in ae._repr_html_()
+    assert np.isfinite(ae.transform(X)).all()
+
+
+def test_the_best_epoch_is_kept_whatever_stops_the_training(X):
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 4:
+                raise StopTraining
+
+    ae = ConvAutoencoder(4, early_stopping=True, random_state=0,
+                         net_params={"callbacks": [Stop()]}).fit(X)  # fmt: skip
+    four = ConvAutoencoder(4, early_stopping=True, random_state=0, max_epochs=20)
+    assert len(ae.validation_loss_curve_) == 4
+    generator = torch.Generator().manual_seed(ae.net_.seed)
+    initialize_(Autoencoder(1, (8, 8), 4), generator)
+    held_out = np.sort(torch.randperm(200, generator=generator).numpy()[:20])
+    assert -ae.score(X[held_out]) == pytest.approx(min(ae.validation_loss_curve_), rel=1e-6)
+    assert four.fit(X).validation_loss_curve_[:4] == ae.validation_loss_curve_
+
+
+def test_batches_of_one_sample(X):
+    ae = ConvAutoencoder(4, hidden_channels=(4, 8, 8, 8), batch_size=1, max_epochs=2,
+                         random_state=0).fit(X[:20])  # fmt: skip
+    assert ae.loss_curve_[1] < ae.loss_curve_[0]
+
+
+def test_a_network_of_the_user_may_build_on_a_fitted_estimator(X):
+    def pretrained():
+        return ConvAutoencoder(3, module=Linear, max_epochs=1, random_state=0).fit(X).net_.module_
+
+    ae = ConvAutoencoder(module=pretrained, max_epochs=1, random_state=0).fit(X)
+    assert ae.n_components_ == 3
+
+
+def test_normalization_of_the_user(X):
+    ae = ConvAutoencoder(4, hidden_channels=(4,), normalization=nn.InstanceNorm2d, max_epochs=1)
+    layers = ae.fit(X).summary()["layer"]
+    assert (layers == "InstanceNorm2d").sum() == 2
 
 
 def test_skorch_callbacks(X, tmp_path):

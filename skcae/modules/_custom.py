@@ -11,7 +11,10 @@ SHAPES = ("n_channels", "spatial_shape", "n_components")
 
 def build(module, kwargs):
     """Call a class or factory; of the shape arguments it is given those that it names."""
-    parameters = inspect.signature(module).parameters
+    if isinstance(module, type) and module.__init__ is Module.__init__:
+        parameters = {}  # nothing of its own
+    else:
+        parameters = inspect.signature(module).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         kwargs = {k: v for k, v in kwargs.items() if k in parameters or k not in SHAPES}
     return module(**kwargs)

@@ -16,6 +16,10 @@ def layer(kind: str, n_dims: int) -> type[nn.Module]:
 
 def choose(name: str, value, table: dict) -> Callable:
     """The row of ``table`` that ``value`` names, or ``value`` itself where it is callable."""
+    if isinstance(value, nn.Module):
+        raise TypeError(
+            f"{name}={value!r} is a module; pass its class, or a function that builds it."
+        )
     if callable(value):
         return value
     if value in table:

@@ -23,8 +23,9 @@ from ._layers import (
 
 def _finish(n: int, n_dims: int, activation, normalization, activation_first) -> list[nn.Module]:
     """Normalization and activation that follow a convolution with ``n`` channels."""
+    norm = choose("normalization", normalization, NORMALIZATIONS)
     layers = [
-        choose("normalization", normalization, NORMALIZATIONS)(n, n_dims),
+        norm(n) if norm is normalization else norm(n, n_dims),
         choose("activation", activation, ACTIVATIONS)(),
     ]
     layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
@@ -55,7 +56,7 @@ class Encoder(nn.Module):
         How a stage with a stride above 1 drops positions.
     activation : key of ``ACTIVATIONS`` or callable
         Between layers.
-    normalization : key of ``NORMALIZATIONS`` or callable ``(n_channels, n_dims) -> module``
+    normalization : key of ``NORMALIZATIONS`` or callable ``(n_channels) -> module``
         After each convolution.
     activation_first : bool
         Put the activation before the normalization.
@@ -265,6 +266,7 @@ padding, downsampling, code_activation
         output_activation=None,
     ) -> None:
         super().__init__()
+        hidden_channels, hidden_units = list(hidden_channels), list(hidden_units)
         if n_components is None and (hidden_units or not hidden_channels):
             raise ValueError(
                 "n_components=None makes the last feature map the code: it needs at least one "
