@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     args = parser.parse_args()
     X = fetch_mnist("test").images.reshape(-1, 784) / np.float32(255)
-    few, many = X[: args.rows], np.tile(X, (2, 1))
+    few, many = X[: args.rows], np.tile(X, (6, 1))
     ae = ConvAutoencoder(input_shape=(28, 28), module=seed_002, max_epochs=1).fit(few)
     network = ae.net_.module_
     rows = [

@@ -245,12 +245,13 @@ class Net(NeuralNet):
     def _train_batches(self, run, X, y, index):
         """One pass over the shuffled rows; the mean loss, read from the device once."""
         index = index[torch.randperm(len(index), generator=self.generator_).numpy()]
-        total = torch.zeros((), device=self.device)
-        for batch in self._batches(index):
+        losses, batches = [], self._batches(index)
+        for batch in batches:
             inputs, target = self._pair(X.take(batch), None if y is None else y.take(batch))
             run.set_learning_rate()
-            total += self._step(inputs, target) * len(batch)
-        return float(total) / len(index)
+            losses.append(self._step(inputs, target))
+        sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
+        return float(torch.stack(losses).double().cpu() @ sizes) / len(index)
 
     def _batches(self, index):
         """Consecutive parts of ``index``; a single row left over joins the part before it."""
@@ -269,28 +270,33 @@ class Net(NeuralNet):
         return self._standardize(x), target
 
     def _step(self, inputs: Tensor, target: Tensor) -> Tensor:
-        self.notify("on_batch_begin", batch=(inputs, target), training=True)
+        """One step of the optimizer, which may call the closure more than once."""
 
         def closure():
             self.optimizer_.zero_grad()
             with self._autocast():
-                loss = self.per_sample(inputs, target).mean()
+                loss = self.criterion_.mean(self._output(inputs), target)
             loss.backward()
             if self.callbacks_:
-                self.notify(
-                    "on_grad_computed",
-                    named_parameters=list(self.get_all_learnable_params()),
-                    batch=(inputs, target),
-                    training=True,
-                )
+                self._tell("on_grad_computed", inputs, target, **self._named_parameters())
             return loss
 
+        if not self.callbacks_:
+            return self.optimizer_.step(closure).detach()
+        self.history.new_batch()
+        self._tell("on_batch_begin", inputs, target)
         loss = self.optimizer_.step(closure).detach()
-        if self.callbacks_:
-            self.history.record_batch("train_loss", float(loss))
-            self.history.record_batch("train_batch_size", len(inputs))
-        self.notify("on_batch_end", batch=(inputs, target), training=True, loss=loss)
+        self.history.record_batch("train_loss", float(loss))
+        self.history.record_batch("train_batch_size", len(inputs))
+        self._tell("on_batch_end", inputs, target, loss=loss)
         return loss
+
+    def _tell(self, event, inputs, target, **kwargs):
+        """Call the user's callbacks within an epoch."""
+        self.notify(event, batch=(inputs, target), training=True, **kwargs)
+
+    def _named_parameters(self):
+        return {"named_parameters": list(self.get_all_learnable_params())}
 
     def _autocast(self):
         """Mixed precision for one forward pass: its casts of the weights hold for one step."""
@@ -299,8 +305,7 @@ class Net(NeuralNet):
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
 
     def on_batch_begin(self, net, **kwargs):
-        if self.callbacks_:
-            self.history.new_batch()
+        pass  # skorch would open a row of history here; ``_step`` does
 
     def notify(self, method_name, **kwargs):
         getattr(self, method_name)(self, **kwargs)
@@ -348,8 +353,10 @@ class Net(NeuralNet):
 
     def per_sample(self, inputs: Tensor, target: Tensor) -> Tensor:
         """The loss of each sample, in the network's units."""
-        module = self.module_
-        return self.criterion_(module.decode(module.encode(inputs)), target)
+        return self.criterion_(self._output(inputs), target)
+
+    def _output(self, inputs: Tensor) -> Tensor:
+        return self.module_.decode(self.module_.encode(inputs))
 
     @property
     def loss_units(self):
@@ -366,7 +373,7 @@ class Net(NeuralNet):
 
     def reconstruct(self, X):
         def reconstruct(x):
-            return self._unfold(self.module_.decode(self.module_.encode(self._standardize(x))))
+            return self._unfold(self._output(self._standardize(x)))
 
         return self._by_tiles(reconstruct, X)
 
@@ -398,7 +405,8 @@ class Net(NeuralNet):
             if fold:
                 tiles = [self.layout.fold(tile) for tile in tiles]
             with AlignedLinear():
-                results.append(function(*tiles)[: stop - start].cpu().numpy())
+                result = function(*tiles)
+            results.append(result[: stop - start].cpu().numpy())
         return np.concatenate(results)
 
 

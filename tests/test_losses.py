@@ -30,6 +30,7 @@ def test_loss_of_each_sample_is_the_reference(name, pair):
     loss = LOSSES[name]
     values = PerSampleLoss(loss)(output, target)
     assert values.shape == (5,)
+    torch.testing.assert_close(PerSampleLoss(loss).mean(output, target), values.mean())
     for i in range(5):
         x, x_hat = target[i].numpy().ravel(), loss.link(output[i]).numpy().ravel()
         assert float(values[i]) == pytest.approx(REFERENCES[name](x, x_hat), rel=1e-5)
