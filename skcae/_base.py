@@ -20,7 +20,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ._callbacks import CallbackBridge, CallbackSupportMixin, with_callbacks
 from ._layout import Layout, Scaling
-from ._net import Net, Rows
+from ._net import Net
+from ._tensors import Rows
 from ._training import LR_SCHEDULES, OPTIMIZERS, Progress
 from ._validation import (
     batch_size,

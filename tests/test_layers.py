@@ -12,7 +12,7 @@ import skcae
 PACKAGE = Path(skcae.__file__).parent
 ROWS = [
     {"modules", "losses", "corruptions", "datasets", "plots", "_docs"},
-    {"_layout", "_training"},
+    {"_layout", "_tensors", "_training"},
     {"_net", "_validation", "_callbacks"},
     {"_base"},
     {"_autoencoder"},
