@@ -4,7 +4,7 @@ Run with ``SKCAE_DATA`` set, or with internet::
 
     python benchmarks/defaults.py
 
-Each row trains on 6000 images for 8 epochs and is judged on the 10 000 test images: mean squared
+Each row trains on 3000 images for 8 epochs and is judged on the 10 000 test images: mean squared
 error of the reconstruction, accuracy of logistic regression and of 5 nearest neighbours on the
 codes, and seconds of training. The table is kept in ``defaults.md``.
 """
@@ -27,24 +27,16 @@ from skcae.datasets import fetch_fashion_mnist, fetch_mnist
 VARIANTS = {
     "defaults": {},
     "upsampling=nearest": {"upsampling": "nearest"},
-    "downsampling=max_pool": {"downsampling": "max_pool"},
     "activation=leaky_relu": {"activation": "leaky_relu"},
     "activation=silu": {"activation": "silu"},
-    "activation=gelu": {"activation": "gelu"},
     "normalization=group": {"normalization": "group"},
     "normalization=None": {"normalization": None},
-    "learning_rate=5e-4": {"learning_rate": 5e-4},
-    "learning_rate=1e-3": {"learning_rate": 1e-3},
-    "learning_rate=4e-3": {"learning_rate": 4e-3},
+    "learning_rate=2e-3": {"learning_rate": 2e-3},
     "learning_rate=8e-3": {"learning_rate": 8e-3},
-    "lr_schedule=cosine": {"lr_schedule": "cosine"},
+    "learning_rate=8e-3, normalization=None": {"learning_rate": 8e-3, "normalization": None},
     "lr_schedule=constant": {"lr_schedule": "constant"},
-    "optimizer=adam": {"optimizer": "adam"},
-    "batch_size=32": {"batch_size": 32},
     "hidden_channels=(16, 32)": {"hidden_channels": (16, 32)},
-    "hidden_channels=(32, 64, 128)": {"hidden_channels": (32, 64, 128)},
     "hidden_units=(128,)": {"hidden_units": (128,)},
-    "kernel_size=5": {"kernel_size": 5},
 }
 
 
@@ -70,10 +62,10 @@ def measure(fetch, variant, seed, n_samples):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=6000)
+    parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--only", nargs="*", default=list(VARIANTS))
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="variants to measure")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
