@@ -111,6 +111,15 @@ def test_initialization_is_torchs_distribution_from_the_given_generator():
             assert not torch.equal(p, dict(other.named_parameters())[name])
 
 
+def test_tied_convolutions_keep_the_variance_both_ways():
+    """He's bound for the geometric mean of 9 * 64 summed values forth and 9 * 128 / 4 back."""
+    network = Autoencoder(1, (16, 16), 8, (64, 128), tied_weights=True)
+    weight = initialize_(network, torch.Generator().manual_seed(0)).encoder.stages[1][0].weight
+    bound = math.sqrt(6 / math.sqrt(9 * 64 * 9 * 128 / 4))
+    assert float(weight.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert float(weight.detach().std()) == pytest.approx(bound / math.sqrt(3), rel=0.02)
+
+
 def test_group_norm_has_at_least_four_channels_in_a_group():
     for n in (1, 2, 4, 6, 8, 32, 48, 64):
         norm = NORMALIZATIONS["group"](n, 2)

@@ -71,15 +71,24 @@ class TiedConvTranspose(Tied):
         super().__init__(source, source.in_channels)
         self.geometry = geometry
 
+    def fan(self) -> float:
+        """Geometric mean of the values summed by the convolution and by its transpose."""
+        n_out, n_in, *kernel = self.weight.shape
+        size = math.prod(kernel)
+        return math.sqrt(n_in * size * n_out * size / self.geometry["stride"] ** len(kernel))
+
     def forward(self, x: Tensor) -> Tensor:
         transpose = getattr(F, f"conv_transpose{x.ndim - 2}d")
         return transpose(x, self.weight, self.bias, **self.geometry)
 
 
 def initialize_(network: nn.Module, generator: torch.Generator) -> nn.Module:
-    """Draw all weights from ``generator``, with torch's default distributions, in place.
+    """Draw all weights from ``generator`` in place.
 
-    Torch's own initialization reads its global generator, which two threads share.
+    Torch's own initialization reads its global generator, which two threads share. The
+    distributions are torch's, except for tied convolutions, whose weights serve both directions:
+    they are uniform with the variance of He et al. (2015) for the geometric mean of the values
+    that are summed in either direction.
     """
     for layer in network.modules():
         if isinstance(layer, Tied):
@@ -91,6 +100,10 @@ def initialize_(network: nn.Module, generator: torch.Generator) -> nn.Module:
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
         elif hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
+    for layer in network.modules():
+        if isinstance(layer, TiedConvTranspose):
+            bound = math.sqrt(6 / layer.fan())
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
     return network
 
 
