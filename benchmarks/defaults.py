@@ -35,8 +35,6 @@ VARIANTS = {
     "learning_rate=8e-3": {"learning_rate": 8e-3},
     "learning_rate=8e-3, normalization=None": {"learning_rate": 8e-3, "normalization": None},
     "lr_schedule=constant": {"lr_schedule": "constant"},
-    "hidden_channels=(16, 32)": {"hidden_channels": (16, 32)},
-    "hidden_units=(128,)": {"hidden_units": (128,)},
 }
 
 

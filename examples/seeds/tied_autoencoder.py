@@ -10,7 +10,8 @@ Network
 Loss
     Sum of squared errors. The estimator averages over pixels, which for Adam is the same.
 Training
-    Adam 0.01, batches of 50, 10 epochs.
+    10 epochs of Adam. The original kept the rate at 0.01 with batches of 50; the one-cycle schedule
+    up to 0.03 with batches of 20 ends lower.
 Result of the original
     The loss of a batch of 50 after each epoch, from 470.65 to 270.76 (0.00691 a pixel), its chart,
     ten digits over their reconstructions, and the same with 5 filters, which is visibly noisier.
@@ -36,10 +37,9 @@ def make_estimator(n_filters=10, **overrides):
         normalization=None,
         tied_weights=True,
         optimizer="adam",
-        learning_rate=0.01,
-        lr_schedule="constant",
+        learning_rate=0.03,
         max_epochs=10,
-        batch_size=50,
+        batch_size=20,
         net_params={
             "module__code_activation": "leaky_relu",
             "module__output_activation": "leaky_relu",
