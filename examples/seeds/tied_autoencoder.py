@@ -10,8 +10,8 @@ Network
 Loss
     Sum of squared errors. The estimator averages over pixels, which for Adam is the same.
 Training
-    10 epochs of Adam. The original kept the rate at 0.01 with batches of 50; the one-cycle schedule
-    up to 0.03 with batches of 20 ends lower.
+    10 epochs of Adam. The original kept the rate at 0.01 with batches of 50; the one-cycle
+    schedule up to 0.03 with batches of 20 ends lower.
 Result of the original
     The loss of a batch of 50 after each epoch, from 470.65 to 270.76 (0.00691 a pixel), its chart,
     ten digits over their reconstructions, and the same with 5 filters, which is visibly noisier.
