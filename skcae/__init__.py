@@ -1,16 +1,24 @@
 """Convolutional autoencoders as scikit-learn estimators.
 
-Estimators: `ConvAutoencoder` and `DenoisingConvAutoencoder`. Pieces to read about, replace or
-import:
+Estimators: `ConvAutoencoder`, `DenoisingConvAutoencoder`, `ConvVAE` and `ConditionalConvVAE`.
+Pieces to read about, replace or import:
 
 modules      networks: encoder, decoder, and the two together
-losses       per-sample reconstruction losses
+losses       per-sample reconstruction losses and likelihoods
+priors       distributions of the codes of a variational autoencoder
 corruptions  noise that a denoising autoencoder learns to remove
 datasets     MNIST and Fashion-MNIST
 plots        displays of reconstructions, loss curves and codes
 """
 
 from ._autoencoder import ConvAutoencoder, DenoisingConvAutoencoder
+from ._vae import ConditionalConvVAE, ConvVAE
 
-__all__ = ["ConvAutoencoder", "DenoisingConvAutoencoder", "__version__"]
+__all__ = [
+    "ConditionalConvVAE",
+    "ConvAutoencoder",
+    "ConvVAE",
+    "DenoisingConvAutoencoder",
+    "__version__",
+]
 __version__ = "0.1.0"

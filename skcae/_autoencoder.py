@@ -28,6 +28,8 @@ class ConvAutoencoder(BaseAutoencoder):
     ----------
     {architecture}
 
+    {loss}
+
     {training}
 
     Attributes
@@ -151,6 +153,8 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         In the units of `X`: the range to which "gaussian" clips the noisy data, None not at
         all; the two values of "salt_and_pepper", None for the smallest and the largest of the
         batch. "masking" and a module of your own do not use it.
+
+    {loss}
 
     {training}
 

@@ -47,7 +47,7 @@ ARCHITECTURE = (
     "tied_weights",
 )
 # Scores of this many training rows, evenly spaced, are enough for the quartiles of "auto".
-N_FENCE = 10_000
+N_FENCE = 2000
 
 
 def _names(table):
@@ -93,6 +93,9 @@ class BaseAutoencoder(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    # What a kind of autoencoder replaces.
+    _net_class, _network_class, _loss_parameter = Net, Autoencoder, "loss"
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -166,6 +169,7 @@ class BaseAutoencoder(
             observers.append(Progress(self.max_epochs, bar=self.verbose > 1))
         with _all_or_nothing(self):
             rows, layout = self._validate_fit(X, reset=True)
+            target = self._check_target(target, rows, reset=True)
             net = self._make_net(layout, len(rows), paired=target is not None)
             if self.warm_start and hasattr(self, "net_"):
                 net.continue_from(self.net_)
@@ -186,13 +190,14 @@ class BaseAutoencoder(
     def _partial_fit(self, X, target=None):
         self._validate_params()  # scikit-learn skips it on a fitted estimator
         first = not hasattr(self, "net_")
-        if not first and as_loss(self.loss) != self.net_.loss:
+        if not first and self._loss() != self.net_.loss:
             raise ValueError(
-                f"loss={self.loss!r} is not the loss of the calls before, on which the scaling of "
-                f"the data depends; set it back, or start anew with fit."
+                f"{self._loss_text()} is not the {self._loss_parameter} of the calls before, on "
+                f"which the scaling of the data depends; set it back, or start anew with fit."
             )
         with _all_or_nothing(self):
             rows, layout = self._validate_fit(X, reset=first)
+            target = self._check_target(target, rows, reset=first)
             net = self._make_net(layout, len(rows), paired=target is not None)
             if first:
                 net.scaling = self._make_scaling(net.loss, rows)
@@ -201,7 +206,9 @@ class BaseAutoencoder(
                 if not net.loss.unit_interval:
                     net.scaling = net.scaling.updated(rows)
             observers = [Progress(1, bar=False)] if self.verbose else []
-            net.train(*self._to_train(net, rows, target), epochs=1, observers=observers)
+            net.train(
+                *self._to_train(net, rows, target), epochs=1, streaming=True, observers=observers
+            )
             vars(self).update(self._learned(net, rows))
         return self
 
@@ -232,12 +239,13 @@ class BaseAutoencoder(
             "n_components": self.n_components,
         }
         if self.module is None:
-            shapes |= {name: getattr(self, name) for name in ARCHITECTURE}
-        net = Net(
-            Autoencoder if self.module is None else self.module,
+            names = [name for name in ARCHITECTURE if hasattr(self, name)]
+            shapes |= {name: getattr(self, name) for name in names}
+        net = self._net_class(
+            self._network_class if self.module is None else self.module,
             **{
                 "device": resolve_device(self.device),
-                "loss": as_loss(self.loss),
+                "loss": self._loss(),
                 "layout": layout,
                 "seed": draw_seed(self.random_state),
                 "corruption": None if paired else self._make_corruption(),
@@ -247,6 +255,7 @@ class BaseAutoencoder(
                 "batch_size": batch_size(self.batch_size, n_samples),
             },
             **{f"module__{name}": value for name, value in shapes.items()}
+            | self._net_options()
             | check_net_params(self.net_params),
         ).initialize()
         if net.code_size_ > layout.n_features:
@@ -259,13 +268,26 @@ class BaseAutoencoder(
             )
         return net
 
+    def _loss(self):
+        return as_loss(self.loss)
+
+    def _loss_text(self):
+        return f"{self._loss_parameter}={getattr(self, self._loss_parameter)!r}"
+
+    def _net_options(self):
+        """What the net of a kind of estimator takes beyond the arguments of all."""
+        return {}
+
+    def _check_target(self, target, rows, reset):
+        return target
+
     def _make_corruption(self):
         return None
 
     def _make_scaling(self, loss, rows):
         if loss.unit_interval:
             scaling = Scaling.unit_interval(rows.dtype)
-            check_unit_interval(rows, scaling, self.loss)
+            check_unit_interval(rows, scaling, self._loss_text())
             return scaling
         return Scaling().updated(rows)
 
@@ -291,7 +313,7 @@ class BaseAutoencoder(
                     f"on samples of shape {shape}; reshape X to (n_samples, *{shape})."
                 )
             if loss.unit_interval:
-                check_unit_interval(rows, self.net_.scaling, self.loss)
+                check_unit_interval(rows, self.net_.scaling, self._loss_text())
         return rows, image_shape
 
     def _to_train(self, net, rows, target):
@@ -309,7 +331,7 @@ class BaseAutoencoder(
                 f"each sample of X."
             )
         if net.loss.unit_interval:
-            check_unit_interval(target, net.scaling, self.loss, "target")
+            check_unit_interval(target, net.scaling, self._loss_text(), "target")
         return inputs, Rows(target, net.layout, net.device)
 
     # Applying -------------------------------------------------------------------------------
@@ -344,13 +366,20 @@ class BaseAutoencoder(
             Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
         """
         check_is_fitted(self)
+        Z = self._validate_codes(Z)
+        return self._as_given(self.net_.decode(Z))
+
+    def _validate_codes(self, Z):
         Z = check_array(Z, dtype=np.float32, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted with codes of "
                 f"{self.n_components_} values; pass what transform returned."
             )
-        rows = self.net_.decode(Z)
+        return Z
+
+    def _as_given(self, rows):
+        """Rows in the layout of the `X` given to `fit`."""
         return rows.reshape(-1, *self.input_shape_) if self.net_.layout.images else rows
 
     def reconstruct(self, X):

@@ -48,16 +48,16 @@ callable, default="relu"
         and the ``module__`` entries of `net_params`. The other architecture parameters are
         then not used."""
 
-TRAINING = """loss : {"squared_error", "absolute_error", "binary_crossentropy"}, callable or \
+LOSS = """loss : {"squared_error", "absolute_error", "binary_crossentropy"}, callable or \
 :class:`~skcae.losses.Loss`, default="squared_error"
         What to minimize, averaged over the values of a sample. The first two take any real data
         and standardize it inside, by one mean and one standard deviation; results come back in
         the units of `X`. "binary_crossentropy" (nats) needs values in [0, 1] or unsigned
         integers, which are divided by the largest value of their type. A callable
         ``loss(output, target)`` compares standardized tensors and returns a loss for each value
-        or each sample.
+        or each sample."""
 
-    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default="adamw"
+TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default="adamw"
         A :class:`torch.optim.Optimizer`. Its other arguments are reached as
         ``net_params={"optimizer__weight_decay": 0.1}``.
 
@@ -149,9 +149,60 @@ ATTRIBUTES = """net_ : skorch.net.NeuralNet
         Device that was used."""
 
 
+LIKELIHOOD = """likelihood : {"gaussian", "bernoulli", "continuous_bernoulli"} or \
+:class:`~skcae.losses.Likelihood`, default="gaussian"
+        Distribution of the values of `X` given the code. "gaussian" takes any real data; its
+        variance, common to all values, is estimated by maximum likelihood while training.
+        "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need
+        values in [0, 1], or unsigned integers, which are divided by the largest value of their
+        type. Grey values under "bernoulli" give no likelihood, only a number that trains well.
+
+    prior : {"normal", "gaussian_mixture"} or callable, default="normal"
+        Distribution of the codes: standard normal, or a mixture of 64 normal distributions that
+        is learned with the network. A callable ``(n_components)`` builds a
+        :class:`skcae.priors.Prior`.
+
+    beta : float, default=1.0
+        Weight of the divergence of the codes from the prior in training (Higgins et al., 2017).
+        Above 1 the codes tell less, below 1 more. The likelihood that is reported has weight 1.
+
+    kl_warmup : float in [0, 1], default=0.0
+        Share of the steps of `fit` over which `beta` rises from 0. Try 0.3 where codes collapse.
+
+    free_bits : float, default=0.0
+        Nats that each component of the code, on average over a batch, may tell without cost
+        (Kingma et al., 2016). A learned prior counts all components together. Only with
+        ``n_train_samples=1``.
+
+    n_train_samples : int, default=1
+        Draws of the code for each sample and step. 1 trains the evidence lower bound (ELBO),
+        more the importance-weighted bound (Burda et al., 2016), which is closer to the
+        likelihood and costs that many passes through the decoder.
+
+    n_importance_samples : int, default=10
+        Draws of the code for each sample in `score_samples` and all that builds on it: the
+        importance-weighted bound, which rises to the log-likelihood with their number."""
+
+VAE_ATTRIBUTES = """
+
+    active_units_ : ndarray of shape (n_components_,), bool
+        Components of the code whose posterior mean varies between samples, by more than 0.01
+        (Burda et al., 2016). The others have collapsed onto the prior."""
+
+
 def shared(cls):
     """Fill the shared texts into the docstring of an estimator."""
-    texts = {"architecture": ARCHITECTURE, "training": TRAINING, "attributes": ATTRIBUTES}
+    texts = {
+        "architecture": ARCHITECTURE,
+        "loss": LOSS,
+        "training": TRAINING,
+        "attributes": ATTRIBUTES,
+        "likelihood": LIKELIHOOD,
+        "vae_attributes": VAE_ATTRIBUTES,
+    }
     for name, text in texts.items():
         cls.__doc__ = cls.__doc__ and cls.__doc__.replace(f"{{{name}}}", text)
+    if cls.__doc__ and "tied_weights" not in cls._parameter_constraints:
+        before, _, after = cls.__doc__.partition("    tied_weights : ")
+        cls.__doc__ = before + after[after.index("    module : ") :]
     return cls

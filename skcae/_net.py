@@ -17,7 +17,10 @@ from torch import Tensor
 from ._tensors import AlignedLinear, padded, tile_size, to_tensor
 from ._training import OPTIMIZERS, Run, StopTraining
 from .losses import PerSampleLoss
-from .modules import Autoencoder, _custom, initialize_
+from .modules import Autoencoder, VariationalAutoencoder, _custom, initialize_
+
+# The networks whose weights ``initialize_`` draws.
+OWN_NETWORKS = (Autoencoder, VariationalAutoencoder)
 
 
 class Net(NeuralNet):
@@ -68,7 +71,7 @@ class Net(NeuralNet):
 
     def initialize_module(self):
         kwargs = self.get_params_for("module")
-        if self.module is Autoencoder:
+        if self.module in OWN_NETWORKS:
             _check_kernel(kwargs, self.layout, self.device)
         if self._owns_randomness():
             with torch.device("meta"):
@@ -83,7 +86,9 @@ class Net(NeuralNet):
             with seeded_globally(self._draw_seed(), self.device):
                 module = _custom.build(self.module, kwargs)
             shape = self.layout.n_channels, *self.layout.spatial
-            self.module_, self.code_size_ = module, _custom.code_size(module, shape)
+            n_classes = kwargs.get("n_classes")
+            self.code_size_ = _custom.code_size(module, shape, n_classes)
+            self.module_ = module
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
@@ -101,7 +106,7 @@ class Net(NeuralNet):
     def _owns_randomness(self):
         """Whether all weights come from ``generator_``: no code of the user's builds a layer."""
         options = self.get_params_for("module")
-        return self.module is Autoencoder and not any(callable(v) for v in options.values())
+        return self.module in OWN_NETWORKS and not any(callable(v) for v in options.values())
 
     def _draw_seed(self):
         return int(torch.randint(2**31, (1,), generator=self.generator_))
@@ -148,7 +153,7 @@ class Net(NeuralNet):
         return self
 
     def __reduce__(self):
-        return _rebuild, (self.build_arguments, self._state())
+        return _rebuild, (type(self), self.build_arguments, self._state())
 
     # Training -------------------------------------------------------------------------------
 
@@ -161,18 +166,21 @@ class Net(NeuralNet):
         lr_schedule=None,
         validation_fraction=None,
         patience=None,
+        streaming=False,
         observers=(),
     ):
         """Train for some epochs on the rows ``X``, to reconstruct ``y`` or ``X`` itself.
 
         ``observers`` hear of the begin and the end of each epoch; one that raises
         ``StopTraining`` ends the training. A fraction held out for validation brings early
-        stopping: the weights of the best epoch are kept.
+        stopping: the weights of the best epoch are kept. ``streaming`` says that this is one
+        chunk of many, so that nothing can depend on the share of the training that is done.
         """
         index = torch.randperm(len(X), generator=self.generator_).numpy()
         n_valid = _n_validation(len(X), validation_fraction)
         valid, train = np.sort(index[:n_valid]), index[n_valid:]
-        run = Run(self, epochs * len(self._batches(train)), lr_schedule, patience)
+        n_steps = epochs * len(self._batches(train))
+        run = Run(self, n_steps, lr_schedule, patience, streaming)
         isolated = nullcontext() if self._owns_noise() else self._isolated()
         self.notify("on_train_begin", X=X, y=y)
         with isolated:
@@ -201,7 +209,7 @@ class Net(NeuralNet):
         loss = self._train_batches(run, X, y, train)
         self._set_training(False)
         run.check_finite(loss)
-        run.record("train_loss", loss * self.loss_units)
+        run.record("train_loss", self.in_units(loss))
         if len(valid):
             valid_loss = self.losses(X.X[valid], None if y is None else y.X[valid]).mean()
             run.record("valid_loss", float(valid_loss))
@@ -215,7 +223,7 @@ class Net(NeuralNet):
         losses, batches = [], self._batches(index)
         for batch in batches:
             inputs, target = self._pair(X.take(batch), None if y is None else y.take(batch))
-            run.set_learning_rate()
+            run.advance()
             losses.append(self._step(inputs, target))
         sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
         return float(torch.stack(losses).double().cpu() @ sizes) / len(index)
@@ -242,7 +250,7 @@ class Net(NeuralNet):
         def closure():
             self.optimizer_.zero_grad()
             with self._autocast():
-                loss = self.criterion_.mean(self._output(inputs), target)
+                loss = self._objective(inputs, target)
             loss.backward()
             if self.callbacks_:
                 self._tell("on_grad_computed", inputs, target, **self._named_parameters())
@@ -257,6 +265,10 @@ class Net(NeuralNet):
         self.history.record_batch("train_batch_size", len(inputs))
         self._tell("on_batch_end", inputs, target, loss=loss)
         return loss
+
+    def _objective(self, inputs: Tensor, target: Tensor) -> Tensor:
+        """The mean loss of a batch."""
+        return self.criterion_.mean(self._output(inputs), target)
 
     def _tell(self, event, inputs, target, **kwargs):
         """Call the user's callbacks within an epoch."""
@@ -325,10 +337,9 @@ class Net(NeuralNet):
     def _output(self, inputs: Tensor) -> Tensor:
         return self.module_.decode(self.module_.encode(inputs))
 
-    @property
-    def loss_units(self):
-        """What turns a loss of standardized data into the units of the input."""
-        return self.scaling.scale**self.loss.power
+    def in_units(self, losses):
+        """Losses of standardized data in the units of the input."""
+        return losses * self.scaling.scale**self.loss.power
 
     def encode(self, X):
         """Codes ``(n, code size)`` of the rows ``X``, float32."""
@@ -352,7 +363,7 @@ class Net(NeuralNet):
             losses = self._by_tiles(
                 lambda x, y: self.per_sample(self._standardize(x), self._standardize(y)), X, y
             )
-        losses = losses.astype(np.float64) * self.loss_units
+        losses = self.in_units(losses.astype(np.float64))
         return np.where(np.isnan(losses), np.inf, losses)  # overflow: as bad as can be
 
     def _standardize(self, x: Tensor) -> Tensor:
@@ -459,7 +470,7 @@ def _to_tensors(tree):
     return _map_leaves(tree, np.ndarray, lambda a: torch.from_numpy(np.array(a)))
 
 
-def _rebuild(build_arguments, state):
+def _rebuild(net_class, build_arguments, state):
     if not torch.cuda.is_available() and str(build_arguments["device"]).startswith("cuda"):
         build_arguments = {**build_arguments, "device": "cpu"}
-    return Net(**build_arguments).initialize()._load_state(state)
+    return net_class(**build_arguments).initialize()._load_state(state)

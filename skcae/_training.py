@@ -16,8 +16,9 @@ class StopTraining(Exception):  # noqa: N818 - a signal, not an error
 class Run:
     """One call of ``Net.train``: learning rate, divergence and early stopping."""
 
-    def __init__(self, net, n_steps, lr_schedule, patience):
+    def __init__(self, net, n_steps, lr_schedule, patience, streaming):
         self.net, self.n_steps, self.schedule, self.patience = net, n_steps, lr_schedule, patience
+        self.streaming = streaming
         self.step = 0
         self.lowest = {}
         self.since_best, self.best = 0, None
@@ -34,13 +35,16 @@ class Run:
         self.net.history.record(name, loss)
         self.net.history.record(f"{name}_best", best)
 
-    def set_learning_rate(self):
+    def advance(self):
+        """Begin a step: the share of the steps done, and the learning rate."""
+        share = self.step / self.n_steps
+        self.net.share = 1.0 if self.streaming else share
         if self.schedule is not None:
-            factor = self.schedule(self.step / self.n_steps)
+            factor = self.schedule(share)
             groups = self.net.optimizer_.param_groups
             for group, base in zip(groups, self.base_lrs, strict=True):
                 group["lr"] = base * factor
-            self.step += 1
+        self.step += 1
 
     def check_finite(self, loss):
         """Go back to the last whole epoch when the loss or a weight is no longer a number."""

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+# The value of each parameter that takes any real data.
+ANY_REAL = {"loss": "squared_error", "likelihood": "gaussian"}
 NET_PREFIXES = ("module__", "optimizer__", "callbacks__")
 
 
@@ -82,11 +84,11 @@ def check_numeric(rows, name="X"):
         )
 
 
-def check_unit_interval(rows, scaling, loss, name="X"):
+def check_unit_interval(rows, scaling, parameter, name="X"):
     low, high = rows.min(), rows.max()
     if low < 0 or high > scaling.scale:
         raise ValueError(
-            f"loss={loss!r} needs values in [0, {scaling.scale:g}], but {name} has values from "
+            f"{parameter} needs values in [0, {scaling.scale:g}], but {name} has values from "
             f"{low:g} to {high:g}; rescale it, for instance with MinMaxScaler(clip=True), or use "
-            f"loss='squared_error'."
+            f"{parameter.partition('=')[0]}={ANY_REAL[parameter.partition('=')[0]]!r}."
         )

@@ -1,9 +1,12 @@
-"""Reconstruction losses: how badly a network explains each sample.
+"""Reconstruction losses and likelihoods: how well a network explains each sample.
 
 A :class:`Loss` compares the network's raw output with its target and gives **one value per
-sample**. The mean over a batch trains the network; its negative is ``score_samples``.
+sample**. The mean over a batch trains the network; its negative is ``score_samples``. A
+:class:`Likelihood` is the distribution of the data around a decoder's output, for the variational
+autoencoders.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["LOSSES", "Loss", "PerSampleLoss"]
+__all__ = ["LIKELIHOODS", "LOSSES", "Likelihood", "Loss", "PerSampleLoss"]
 
 
 def identity(output: Tensor) -> Tensor:
@@ -123,5 +126,93 @@ LOSSES = {
         link=torch.sigmoid,
         unit_interval=True,
         mean=F.binary_cross_entropy_with_logits,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    r"""A row of ``LIKELIHOODS``: the distribution :math:`p(x \mid z)` of independent values.
+
+    Parameters
+    ----------
+    log_prob : callable
+        ``log_prob(output, target)`` with two tensors of one shape returns the logarithm of the
+        probability, or of its density, of each value, in nats.
+    link : callable
+        Takes the network's output to the mean of the distribution.
+    unit_interval : bool
+        As in :class:`Loss`.
+    density : bool
+        Whether values are continuous, so that the density changes with their unit.
+    has_variance : bool
+        Whether `log_prob` takes a third argument, a variance common to all values. It is the
+        mean squared error at every step, which maximizes the likelihood given the outputs.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcae import ConvVAE
+    >>> from skcae.losses import Likelihood
+    >>> def laplace(output, target):
+    ...     return torch.distributions.Laplace(output, 0.3).log_prob(target)
+    >>> ConvVAE(likelihood=Likelihood(laplace, density=True)).likelihood.density
+    True
+    """
+
+    log_prob: Callable[..., Tensor]
+    link: Callable[[Tensor], Tensor] = identity
+    unit_interval: bool = False
+    density: bool = True
+    has_variance: bool = False
+    power = 0
+
+    def per_sample(self, output: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+        """The sum over the values of each sample, ``(n,)``."""
+        output = output.float()
+        arguments = (variance,) if self.has_variance else ()
+        values = self.log_prob(output, target, *arguments)
+        if values.shape != target.shape:
+            raise ValueError(
+                f"the likelihood returned shape {tuple(values.shape)} for data of shape "
+                f"{tuple(target.shape)}; it must return one logarithm per value, of that shape."
+            )
+        return values.flatten(1).sum(1)
+
+
+def gaussian(output: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+    r""":math:`-\frac{(x - o)^2}{2 \sigma^2} - \frac12 \log 2 \pi \sigma^2`."""
+    squares = F.mse_loss(output, target, reduction="none")
+    return -0.5 * (squares / variance + torch.log(2 * math.pi * variance))
+
+
+def bernoulli(output: Tensor, target: Tensor) -> Tensor:
+    r""":math:`x \log \sigma(o) + (1 - x) \log(1 - \sigma(o))`."""
+    return -binary_crossentropy(output, target)
+
+
+def continuous_bernoulli(output: Tensor, target: Tensor) -> Tensor:
+    r"""That of ``bernoulli`` plus :math:`\log \frac{o}{\tanh(o / 2)}`, which makes it a density \
+    on [0, 1] (Loaiza-Ganem and Cunningham, 2019)."""
+    near_zero = output.abs() < 0.03
+    safe = torch.where(near_zero, 1.0, output)
+    normalizer = torch.log(safe / torch.tanh(safe / 2))
+    series = math.log(2) + output**2 / 12
+    return bernoulli(output, target) + torch.where(near_zero, series, normalizer)
+
+
+def continuous_bernoulli_mean(output: Tensor) -> Tensor:
+    """The mean of the continuous Bernoulli distribution with these logits."""
+    near_zero = output.abs() < 0.03
+    safe = torch.where(near_zero, 1.0, output)
+    mean = torch.sigmoid(safe) / torch.tanh(safe / 2) - 1 / safe
+    return torch.where(near_zero, 0.5 + output / 12, mean)
+
+
+LIKELIHOODS = {
+    "gaussian": Likelihood(gaussian, has_variance=True),
+    "bernoulli": Likelihood(bernoulli, torch.sigmoid, unit_interval=True, density=False),
+    "continuous_bernoulli": Likelihood(
+        continuous_bernoulli, continuous_bernoulli_mean, unit_interval=True
     ),
 }

@@ -11,19 +11,24 @@ size that the encoder's convolution had before it dropped positions, and convolv
 side length round-trips exactly.
 
 A network of your own is any :class:`torch.nn.Module` with ``encode(x) -> z`` and
-``decode(z) -> x_hat``; pass its class as ``module=`` of an estimator.
+``decode(z) -> x_hat``; pass its class as ``module=`` of an estimator. For a variational
+autoencoder ``encode(x)`` returns two tensors, the mean and the log-variance of the code; with
+labels both methods take them as a second argument, one-hot.
 """
 
 from ._layers import ACTIVATIONS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, initialize_
 from ._networks import Autoencoder, Decoder, Encoder
+from ._variational import CONDITIONS, VariationalAutoencoder
 
 __all__ = [
     "ACTIVATIONS",
+    "CONDITIONS",
     "DOWNSAMPLINGS",
     "NORMALIZATIONS",
     "UPSAMPLINGS",
     "Autoencoder",
     "Decoder",
     "Encoder",
+    "VariationalAutoencoder",
     "initialize_",
 ]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-SHAPES = ("n_channels", "spatial_shape", "n_components")
+SHAPES = ("n_channels", "spatial_shape", "n_components", "n_classes")
 
 
 def build(module, kwargs):
@@ -20,8 +20,11 @@ def build(module, kwargs):
     return module(**kwargs)
 
 
-def code_size(module, shape):
-    """Size of the code, tried on a batch of two samples; an error says which shape is wrong."""
+def code_size(module, shape, n_classes=None):
+    """Size of the code, tried on a batch of two samples; an error says which shape is wrong.
+
+    A number of classes, 0 without labels, says that the network is variational.
+    """
     name = type(module).__name__
     if not isinstance(module, Module) or not all(
         callable(getattr(module, method, None)) for method in ("encode", "decode")
@@ -31,21 +34,39 @@ def code_size(module, shape):
             f"and decode(z)."
         )
     x = torch.zeros(2, *shape)
+    labels = [torch.zeros(2, n_classes)] if n_classes else []
     module.eval()
     with torch.no_grad():
-        z = module.encode(x)
+        z = module.encode(x, *labels)
+        if n_classes is not None:
+            z = _mean(name, z)
         if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
             raise ValueError(
                 f"{name}.encode returned {_shape(z)} for a batch of shape {tuple(x.shape)}; it "
                 f"must return codes of shape (2, code size)."
             )
-        x_hat = module.decode(z)
+        x_hat = module.decode(z, *labels)
     if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
         raise ValueError(
             f"{name}.decode returned {_shape(x_hat)} for the codes of a batch of shape "
             f"{tuple(x.shape)}; it must return that shape."
         )
     return z.shape[1]
+
+
+def _mean(name, moments):
+    if not isinstance(moments, tuple) or len(moments) != 2:
+        raise ValueError(
+            f"{name}.encode returned a {type(moments).__name__}; for a variational autoencoder it "
+            f"must return two tensors, the mean and the log-variance of the code."
+        )
+    mean, logvar = moments
+    if mean.shape != logvar.shape:
+        raise ValueError(
+            f"{name}.encode returned a mean of {_shape(mean)} and a log-variance of "
+            f"{_shape(logvar)}; both must have the shape (2, code size)."
+        )
+    return mean
 
 
 def _shape(value):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from ._geometry import Geometry, integers
@@ -127,6 +128,10 @@ class Decoder(nn.Module):
         As in the encoder.
     output_activation : key of ``ACTIVATIONS`` or callable
         On the output.
+    n_channels : int or None
+        Channels of the output. None: those of the encoder's input.
+    n_labels : int
+        Length of the one-hot label that joins the code.
     """
 
     def __init__(
@@ -139,16 +144,22 @@ class Decoder(nn.Module):
         normalization="batch",
         activation_first: bool = False,
         output_activation=None,
+        n_channels: int | None = None,
+        n_labels: int = 0,
     ) -> None:
         super().__init__()
         geometry, widths = encoder.geometry, encoder.widths
+        if n_channels is not None:
+            widths = [n_channels, *widths[1:]]
         n_dims, n_stages = len(geometry.kept[0]), len(widths) - 1
         mode = choose("upsampling", upsampling, UPSAMPLINGS)
-        self.map_shape = encoder.map_shape
+        self.map_shape = (widths[-1], *geometry.kept[-1])
         tied_linears = [m for m in encoder.dense if isinstance(m, nn.Linear)][::-1]
-        self.dense = _dense(
-            encoder.sizes[::-1], activation, tied_linears if tied_weights else None
-        )
+        sizes = [*encoder.sizes[:0:-1], math.prod(self.map_shape)]
+        self.n_labels, self.labelled_map = n_labels, len(sizes) == 1
+        if not self.labelled_map:
+            sizes[0] += n_labels
+        self.dense = _dense(sizes, activation, tied_linears if tied_weights else None)
         self.after_dense = (
             choose("activation", activation, ACTIVATIONS)()
             if n_stages and len(self.dense)
@@ -161,7 +172,7 @@ class Decoder(nn.Module):
         else:
             decoder_channels = widths[:0:-1] if decoder_channels is None else decoder_channels
             outputs = _decoder_outputs(list(decoder_channels), n_stages, widths[0])
-        stages, c_in = [], widths[-1]
+        stages, c_in = [], widths[-1] + n_labels * self.labelled_map
         for i, c_out in zip(reversed(range(n_stages)), outputs, strict=False):
             source = encoder.stages[i][0] if tied_weights else None
             up = _upsample(geometry, i, mode, c_in, c_out, source)
@@ -177,9 +188,19 @@ class Decoder(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.output_activation = choose("output_activation", output_activation, ACTIVATIONS)()
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        if self.n_labels and not self.labelled_map:
+            z = join(z, y)
         feature_map = self.after_dense(self.dense(z)).unflatten(1, self.map_shape)
+        if self.n_labels and self.labelled_map:
+            feature_map = join(feature_map, y)
         return self.output_activation(self.stages(feature_map))
+
+
+def join(x: Tensor, y: Tensor) -> Tensor:
+    """Append one-hot labels to ``(n, n_channels, ...)``, the same at all positions."""
+    y = y.to(x.dtype).reshape(*y.shape, *[1] * (x.ndim - 2))
+    return torch.cat([x, y.expand(-1, -1, *x.shape[2:])], 1)
 
 
 def _decoder_outputs(channels: list[int], n_stages: int, n_channels: int) -> list[int]:

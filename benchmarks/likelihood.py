@@ -1,0 +1,105 @@
+"""The log-likelihood of dynamically binarized MNIST.
+
+Run with ``SKCAE_DATA`` set, or with internet::
+
+    python benchmarks/likelihood.py
+
+Protocol: 60 000 training images, whose pixels are set to 1 with the probability of their grey value
+anew in every epoch; the 10 000 test images, binarized once with a fixed seed. The last epoch is
+evaluated, nothing is selected on test data. The figure is the mean of minus the
+importance-weighted estimate of ``log_likelihood`` with K = 5000 draws an image. The table is kept
+in ``likelihood.md``.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+
+from skcae import ConvVAE
+from skcae.datasets import fetch_mnist
+
+
+def make_estimator(**overrides):
+    """The model of the table, for binary images of 28 x 28."""
+    return ConvVAE(
+        n_components=32,
+        hidden_channels=(32, 64),
+        hidden_units=(256,),
+        activation="silu",
+        likelihood="bernoulli",
+        prior="gaussian_mixture",
+        precision="bfloat16",
+        batch_size=128,
+        n_importance_samples=1,
+        net_params={"module__decoder_channels": (32, 16)},
+        random_state=0,
+    ).set_params(**overrides)
+
+
+def binarize(images, rng):
+    """Each pixel is 1 with the probability of its grey value."""
+    return rng.random(images.shape, dtype=np.float32) < images / np.float32(255)
+
+
+def rate(epoch, n_epochs, highest):
+    """One cycle: two epochs of warm-up, then a cosine to zero."""
+    if epoch < 2:
+        return highest * (epoch + 1) / 3
+    return highest * (1 + math.cos(math.pi * (epoch - 2) / (n_epochs - 2))) / 2
+
+
+def train(n_epochs, highest, seed, **overrides):
+    images, rng = fetch_mnist("train").images, np.random.default_rng(seed)
+    vae, started = make_estimator(random_state=seed, **overrides), time.perf_counter()
+    for epoch in range(n_epochs):
+        vae.set_params(learning_rate=rate(epoch, n_epochs, highest))
+        vae.partial_fit(binarize(images, rng))
+        minutes = (time.perf_counter() - started) / 60
+        print(f"epoch {epoch + 1}  -ELBO {vae.loss_curve_[-1]:.2f}  {minutes:.1f} min", flush=True)
+    return vae, minutes
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--draws", type=int, default=5000)
+    parser.add_argument("--images", type=int, nargs=2, default=(0, 10_000), help="test images")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--model", type=Path, help="train it, or read it where the file exists")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    minutes = math.nan
+    if args.model and args.model.exists():
+        vae = joblib.load(args.model)
+    else:
+        vae, minutes = train(args.epochs, args.rate, args.seed)
+        if args.model:
+            joblib.dump(vae, args.model)
+    test = binarize(fetch_mnist("test").images, np.random.default_rng(1))[slice(*args.images)]
+    reconstruction, kl = vae.elbo(test, n_samples=10)
+    print(f"test -ELBO {np.mean(kl - reconstruction):.2f}, KL {kl.mean():.2f}", flush=True)
+    estimates, errors = [], []
+    for start in range(0, len(test), 250):
+        part = vae.log_likelihood(test[start : start + 250], args.draws, return_std=True)
+        estimates.append(part[0])
+        errors.append(part[1])
+        nll, n = -np.concatenate(estimates), sum(map(len, estimates))
+        spread = nll.std() / math.sqrt(n)
+        print(
+            f"{n} images: {nll.mean():.2f} +- {spread:.2f} nats; standard error of an image "
+            f"{np.mean(np.concatenate(errors)):.3f}",
+            flush=True,
+        )
+    print(f"{args.draws} draws, {vae.n_iter_} epochs, {minutes:.1f} min, active units "
+          f"{vae.active_units_.sum()}, sum {nll.sum():.3f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

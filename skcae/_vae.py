@@ -1,0 +1,908 @@
+"""ConvVAE and ConditionalConvVAE."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from ._base import N_FENCE, BaseAutoencoder, _names
+from ._callbacks import with_callbacks
+from ._docs import shared
+from ._validation import draw_seed, row
+from ._variational import Labels, VariationalNet
+from .losses import LIKELIHOODS, Likelihood
+from .modules import CONDITIONS, VariationalAutoencoder
+from .priors import PRIORS
+
+# A component of the code is active if its posterior mean varies more (Burda et al., 2016).
+ACTIVE_VARIANCE = 0.01
+
+
+class BaseVAE(BaseAutoencoder):
+    """What the variational autoencoders share."""
+
+    _net_class, _network_class = VariationalNet, VariationalAutoencoder
+    _loss_parameter = "likelihood"
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "likelihood": [_names(LIKELIHOODS), Likelihood],
+        "prior": [_names(PRIORS), callable],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "n_train_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+    }
+    del _parameter_constraints["loss"]
+
+    def _loss(self):
+        return (
+            LIKELIHOODS[self.likelihood] if isinstance(self.likelihood, str) else self.likelihood
+        )
+
+    def _net_options(self):
+        return {
+            "module__n_classes": 0,
+            "prior": row(PRIORS, self.prior),
+            "beta": self.beta,
+            "kl_warmup": self.kl_warmup,
+            "free_bits": self.free_bits,
+            "n_train_samples": self.n_train_samples,
+            "n_importance_samples": self.n_importance_samples,
+        }
+
+    def _learned(self, net, rows):
+        means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
+        active = means.var(axis=0) > ACTIVE_VARIANCE
+        if len(means) > 1 and not active.any():
+            warnings.warn(
+                "the codes do not depend on X: all of them have collapsed onto the prior, so "
+                "that samples and reconstructions are all alike. Train for longer, or try "
+                "kl_warmup=0.3, free_bits=0.1, a smaller beta or another learning_rate.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return super()._learned(net, rows) | {"active_units_": active}
+
+    def _estimate(self, X, y, n_samples):
+        """Estimates of the log-likelihood and standard errors, ``(2, n_samples)``."""
+        rows = self._validate(X)[0]
+        return self.net_.log_likelihood(rows, self._codes(y, rows), n_samples)
+
+    def _codes(self, y, rows):
+        """Integer codes of the labels ``y``, for a conditional model."""
+        return None
+
+    def _shaped(self, rows, image_shape):
+        return rows if image_shape is None else rows.reshape(-1, *image_shape)
+
+    def posterior(self, X):
+        """Compute mean and standard deviation of the code given each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components), float32
+            What `transform` returns.
+        std : ndarray of shape (n_samples, n_components), float32
+            Standard deviations.
+        """
+        check_is_fitted(self)
+        moments = self.net_.posterior(self._validate(X)[0])
+        return moments[:, 0], moments[:, 1]
+
+    def score_samples(self, X):
+        """Estimate the log-likelihood of each sample, by `n_importance_samples` draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            The importance-weighted bound of the log-likelihood in nats, in the units of `X`. The
+            draws belong to the estimator: a score never changes between calls, and does not
+            depend on the other rows.
+        """
+        check_is_fitted(self)
+        return self._estimate(X, None, self.n_importance_samples)[0]
+
+    def log_likelihood(self, X, n_samples=1000, return_std=False):
+        """Estimate the log-likelihood of each sample with more draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        n_samples : int, default=1000
+            Draws of the code for each sample.
+        return_std : bool, default=False
+            Whether to return the standard error too.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,), float64
+            The importance-weighted bound in nats, in the units of `X`.
+        std : ndarray of shape (n_samples,), float64
+            Its Monte Carlo standard error, by the delta method; only with ``return_std=True``.
+        """
+        check_is_fitted(self)
+        estimate, std = self._estimate(X, None, _check_count("n_samples", n_samples))
+        return (estimate, std) if return_std else estimate
+
+    def elbo(self, X, n_samples=100):
+        r"""Split the evidence lower bound of each sample into its two terms.
+
+        .. math:: \log p(x) \ge \mathbb{E}_q \log p(x \mid z) - KL(q(z \mid x), p(z))
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        n_samples : int, default=100
+            Draws of the code for each sample, over which the first term is averaged; the second
+            is exact for the normal prior.
+
+        Returns
+        -------
+        reconstruction : ndarray of shape (n_samples,), float64
+            Expected log-likelihood given the code, in nats.
+        kl : ndarray of shape (n_samples,), float64
+            Divergence of the posterior from the prior, in nats; the bound is the difference.
+        """
+        check_is_fitted(self)
+        n_samples = _check_count("n_samples", n_samples)
+        reconstruction, kl = self.net_.elbo(self._validate(X)[0], None, n_samples)
+        return reconstruction, kl
+
+    def summary(self):
+        """List the layers of the network with their output shapes and counts.
+
+        Returns
+        -------
+        layers : pandas.DataFrame
+            As for the other autoencoders, with a row "active units" before the total: how many
+            components of the code vary with `X`.
+        """
+        layers = super().summary()
+        total = layers.loc["total"]
+        layers = layers.drop(index="total")
+        active = f"{self.active_units_.sum()} of {self.n_components_}"
+        layers.loc["active units"] = ["", active, 0, 0]
+        layers.loc["total"] = total
+        return layers
+
+    def _sample(self, n_samples, codes, random_state):
+        n_samples = _check_count("n_samples", n_samples)
+        Z = self.net_.sample(n_samples, draw_seed(random_state))
+        return self._as_given(self.net_.decode(Z, codes))
+
+    def _interpolate(self, X_from, X_to, n_steps, codes_of):
+        start, end = self.transform(X_from), self.transform(X_to)
+        if len(start) != len(end):
+            raise ValueError(
+                f"X_from has {len(start)} samples and X_to has {len(end)}; pass pairs."
+            )
+        share = np.linspace(0, 1, _check_count("n_steps", n_steps), dtype=np.float32)
+        Z = start[:, None] + share[:, None] * (end - start)[:, None]
+        return self._decode_grid(Z, codes_of(X_from))
+
+    def _traverse(self, X, n_steps, span, codes_of):
+        Z = np.zeros((1, self.n_components_), np.float32) if X is None else self.transform(X)
+        if len(Z) != 1:
+            raise ValueError(f"X has {len(Z)} samples; pass one, or None for the centre.")
+        steps = np.linspace(-span, span, _check_count("n_steps", n_steps), dtype=np.float32)
+        grid = np.tile(Z[0], (self.n_components_, len(steps), 1))
+        component = np.arange(self.n_components_)
+        grid[component, :, component] = steps
+        codes = None if X is None else codes_of(X)
+        return self._decode_grid(grid, None if codes is None else codes.repeat(len(grid)))
+
+    def _decode_grid(self, Z, codes):
+        """Codes ``(n, n_steps, n_components)``, each row of them under its label."""
+        n, n_steps, _ = Z.shape
+        codes = None if codes is None else codes.repeat(n_steps)
+        images = self._as_given(self.net_.decode(Z.reshape(n * n_steps, -1), codes))
+        return images.reshape(n, n_steps, *images.shape[1:])
+
+
+@shared
+class ConvVAE(BaseVAE):
+    r"""Convolutional variational autoencoder.
+
+    A decoder and a prior are a model of the data, :math:`p(x) = \int p(x \mid z) p(z) dz`. An
+    encoder :math:`q(z \mid x) = N(\mu(x), \sigma^2(x))` makes it tractable: both are trained by
+    stochastic gradients of the bound [1]_
+
+    .. math:: \log p(x) \ge \mathbb{E}_q \log p(x \mid z) - \beta KL(q(z \mid x), p(z)),
+
+    or of its importance-weighted version [2]_. The codes that `transform` returns are the
+    posterior means; nothing that is computed from a fitted model is random except `sample`.
+
+    Parameters
+    ----------
+    {architecture}
+
+    {likelihood}
+
+    {training}
+
+    Attributes
+    ----------
+    {attributes}{vae_attributes}
+
+    See Also
+    --------
+    ConditionalConvVAE : Learns the distribution of the data given a label.
+    ConvAutoencoder : Without a distribution.
+    sklearn.decomposition.PCA : Its probabilistic version is the linear case.
+
+    References
+    ----------
+    .. [1] Kingma, D. P. and Welling, M. (2014). Auto-encoding variational Bayes. International
+       Conference on Learning Representations.
+    .. [2] Burda, Y., Grosse, R. and Salakhutdinov, R. (2016). Importance weighted autoencoders.
+       International Conference on Learning Representations.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcae import ConvVAE
+    >>> X = load_digits().images
+    >>> vae = ConvVAE(n_components=8, max_epochs=5, random_state=0).fit(X)
+    >>> vae.transform(X).shape
+    (1797, 8)
+    >>> vae.sample(3, random_state=0).shape
+    (3, 8, 8)
+    >>> vae.score_samples(X).shape
+    (1797,)
+    """
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        input_shape=None,
+        channel_axis=None,
+        hidden_channels=(32, 64),
+        hidden_units=(),
+        kernel_size=3,
+        downsampling="stride",
+        upsampling="transpose",
+        activation="relu",
+        normalization="batch",
+        tied_weights=False,
+        module=None,
+        likelihood="gaussian",
+        prior="normal",
+        beta=1.0,
+        kl_warmup=0.0,
+        free_bits=0.0,
+        n_train_samples=1,
+        n_importance_samples=10,
+        optimizer="adamw",
+        learning_rate=4e-3,
+        lr_schedule="one_cycle",
+        max_epochs=20,
+        batch_size="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        contamination="auto",
+        net_params=None,
+        device="auto",
+        precision="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
+        self.hidden_channels = hidden_channels
+        self.hidden_units = hidden_units
+        self.kernel_size = kernel_size
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.activation = activation
+        self.normalization = normalization
+        self.tied_weights = tied_weights
+        self.module = module
+        self.likelihood = likelihood
+        self.prior = prior
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.n_train_samples = n_train_samples
+        self.n_importance_samples = n_importance_samples
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.contamination = contamination
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def sample(self, n_samples=1, random_state=None):
+        r"""Draw from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState instance or None, default=None
+            An int draws the same codes in every call.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
+            The mean of :math:`p(x \mid z)` for each code drawn from the prior, in the units and
+            the layout of the `X` given to `fit`.
+        """
+        check_is_fitted(self)
+        return self._sample(n_samples, None, random_state)
+
+    def interpolate(self, X_from, X_to, n_steps=8):
+        """Decode the straight lines between the codes of pairs of samples.
+
+        Parameters
+        ----------
+        X_from, X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            The pairs.
+        n_steps : int, default=8
+            Points on each line, both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_steps, n_features) or \
+(n_samples, n_steps, *input_shape), float32
+            A line in each row.
+        """
+        check_is_fitted(self)
+        return self._interpolate(X_from, X_to, n_steps, lambda X: None)
+
+    def traverse(self, X=None, n_steps=8, span=2.0):
+        """Decode codes of which one component at a time runs along its axis.
+
+        Parameters
+        ----------
+        X : array-like of shape (1, n_features) or (1, *input_shape), default=None
+            The sample from whose code to start. None starts from the code 0.
+        n_steps : int, default=8
+            Values of each component.
+        span : float, default=2.0
+            They run from minus to plus this, in standard deviations of the normal prior.
+
+        Returns
+        -------
+        X : ndarray of shape (n_components, n_steps, n_features) or \
+(n_components, n_steps, *input_shape), float32
+            A component in each row.
+        """
+        check_is_fitted(self)
+        return self._traverse(X, n_steps, span, lambda X: None)
+
+
+@shared
+class ConditionalConvVAE(BaseVAE):
+    r"""Convolutional variational autoencoder of the data given a label.
+
+    It models :math:`p(x \mid y) = \int p(x \mid z, y) p(z) dz` and trains the bound of its
+    logarithm [1]_, with the labels as one-hot vectors. The code keeps what the label does not
+    tell, the style. With the frequencies :math:`p(y)` of the labels it is a model of the data,
+    :math:`p(x) = \sum_y p(y) p(x \mid y)`, and by Bayes' rule a classifier, `label_posterior`.
+
+    Labels are optional wherever scikit-learn calls without them. Methods without ``y`` sum over
+    the classes by :math:`p(y \mid x)`, which costs as many passes as there are classes. A `fit`
+    without ``y`` puts all samples in one class, 0.
+
+    Parameters
+    ----------
+    {architecture}
+
+    condition : {"both", "decoder"}, default="both"
+        Whether the encoder and the decoder are told the label, or the decoder alone.
+
+    {likelihood}
+
+    {training}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+
+    class_prior_ : ndarray of shape (n_classes,)
+        Their frequencies in the training data.
+
+    {attributes}{vae_attributes}
+
+    See Also
+    --------
+    ConvVAE : Without labels.
+
+    References
+    ----------
+    .. [1] Sohn, K., Lee, H. and Yan, X. (2015). Learning structured output representation using
+       deep conditional generative models. Advances in Neural Information Processing Systems 28.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcae import ConditionalConvVAE
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = X.reshape(-1, 8, 8)
+    >>> vae = ConditionalConvVAE(n_components=4, max_epochs=5, random_state=0).fit(X, y)
+    >>> vae.sample(2, y=[3, 8], random_state=0).shape
+    (2, 8, 8)
+    >>> vae.label_posterior(X[:5]).shape
+    (5, 10)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseVAE._parameter_constraints,
+        "condition": [_names(CONDITIONS)],
+    }
+    del _parameter_constraints["tied_weights"]
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        input_shape=None,
+        channel_axis=None,
+        hidden_channels=(32, 64),
+        hidden_units=(),
+        kernel_size=3,
+        downsampling="stride",
+        upsampling="transpose",
+        activation="relu",
+        normalization="batch",
+        module=None,
+        condition="both",
+        likelihood="gaussian",
+        prior="normal",
+        beta=1.0,
+        kl_warmup=0.0,
+        free_bits=0.0,
+        n_train_samples=1,
+        n_importance_samples=10,
+        optimizer="adamw",
+        learning_rate=4e-3,
+        lr_schedule="one_cycle",
+        max_epochs=20,
+        batch_size="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        contamination="auto",
+        net_params=None,
+        device="auto",
+        precision="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
+        self.hidden_channels = hidden_channels
+        self.hidden_units = hidden_units
+        self.kernel_size = kernel_size
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.activation = activation
+        self.normalization = normalization
+        self.module = module
+        self.condition = condition
+        self.likelihood = likelihood
+        self.prior = prior
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.n_train_samples = n_train_samples
+        self.n_importance_samples = n_importance_samples
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.contamination = contamination
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Fitting --------------------------------------------------------------------------------
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the network on `X` and its labels.
+
+        A fit that fails, or is interrupted with Ctrl-C, leaves the estimator as it was before.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,), default=None
+            Labels of any type. None puts all samples in one class, 0.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, target=_Labelled(y))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, classes=None):
+        """Train for one epoch on a chunk of data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,), default=None
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever be seen. Needed in the first call, unless its `y` has them
+            all; may be left out afterwards.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._partial_fit(X, target=_Labelled(y, classes))
+
+    def _net_options(self):
+        options = super()._net_options()
+        if self.module is None:
+            options["module__condition"] = self.condition
+        n_classes = len(self.classes_)
+        return options | {"module__n_classes": n_classes, "n_classes": n_classes}
+
+    def _check_target(self, target, rows, reset):
+        y = np.zeros(len(rows), int) if target.y is None else column_or_1d(target.y, warn=True)
+        check_consistent_length(rows, y)
+        check_classification_targets(y)
+        if reset:
+            self.classes_ = np.unique(y if target.classes is None else target.classes)
+        elif target.classes is not None and not np.array_equal(
+            np.unique(target.classes), self.classes_
+        ):
+            raise ValueError(
+                f"classes={target.classes!r} are not those of the first call to partial_fit, "
+                f"{list(self.classes_)}; leave classes out, or start anew with fit."
+            )
+        return self._codes(y, rows)
+
+    def _to_train(self, net, rows, target):
+        net.count_classes(target)
+        inputs, _ = super()._to_train(net, rows, None)
+        return inputs, Labels(target, len(self.classes_), net.device)
+
+    def _codes(self, y, rows):
+        if y is None:
+            return None
+        y = np.full(len(rows), y) if np.ndim(y) == 0 else column_or_1d(y, warn=True)
+        check_consistent_length(rows, y)
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[codes] != y
+        if np.any(unknown):
+            raise ValueError(
+                f"y has the unknown label {y[unknown][0]!r}; the classes are "
+                f"{list(self.classes_)}."
+            )
+        return codes
+
+    # Applying -------------------------------------------------------------------------------
+
+    @property
+    def class_prior_(self):
+        counts = self.net_.module_.class_counts.cpu().numpy()
+        return counts / counts.sum()
+
+    def label_posterior(self, X):
+        r"""Compute the probability of each label by Bayes' rule.
+
+        .. math:: p(y \mid x) = \frac{p(y) p(x \mid y)}{\sum_{y'} p(y') p(x \mid y')}
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            In the order of `classes_`; the likelihoods are those of `n_importance_samples`.
+        """
+        check_is_fitted(self)
+        return self.net_.label_posterior(self._validate(X)[0])
+
+    def transform(self, X, y=None):
+        r"""Compute the posterior mean of the code of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels. None: the mean of the codes under all labels, weighted by
+            :math:`p(y \mid x)`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            Codes.
+        """
+        return self.posterior(X, y)[0]
+
+    def posterior(self, X, y=None):
+        """Compute mean and standard deviation of the code given each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels. None: the moments of the mixture over the labels.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components), float32
+            What `transform` returns.
+        std : ndarray of shape (n_samples, n_components), float32
+            Standard deviations.
+        """
+        check_is_fitted(self)
+        rows = self._validate(X)[0]
+        moments = self.net_.posterior(rows, self._codes(y, rows))
+        return moments[:, 0], moments[:, 1]
+
+    def inverse_transform(self, Z, y=None):
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels under which to decode. None: the mean over the labels by their frequency.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
+            Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
+        """
+        check_is_fitted(self)
+        Z = self._validate_codes(Z)
+        return self._as_given(self.net_.decode(Z, self._codes(y, Z)))
+
+    def reconstruct(self, X, y=None):
+        """Encode `X` under its most probable label and decode it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels under which to decode: another label than that of a sample keeps its style.
+            None: the most probable one.
+
+        Returns
+        -------
+        X_hat : ndarray of the shape of `X`, float32
+            Reconstructions in the units of the `X` given to `fit`.
+        """
+        check_is_fitted(self)
+        rows, image_shape = self._validate(X)
+        likely = self.net_.label_posterior(rows).argmax(1)
+        Z = self.net_.encode(rows, likely)
+        codes = likely if y is None else self._codes(y, rows)
+        return self._shaped(self.net_.decode(Z, codes), image_shape)
+
+    def score_samples(self, X, y=None):
+        r"""Estimate the log-likelihood of each sample, by `n_importance_samples` draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels, for :math:`\log p(x \mid y)`. None: :math:`\log p(x)`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            The importance-weighted bound of the log-likelihood in nats, in the units of `X`. It
+            does not depend on the other rows.
+        """
+        check_is_fitted(self)
+        return self._estimate(X, y, self.n_importance_samples)[0]
+
+    def score(self, X, y=None, sample_weight=None):
+        """Average ``score_samples``, which a grid search maximizes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,), default=None
+            Labels, or None.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+            Mean log-likelihood in nats, given the labels where there are any.
+        """
+        scores = self.score_samples(X, y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, scores)
+        return float(np.average(scores, weights=sample_weight))
+
+    def log_likelihood(self, X, y=None, n_samples=1000, return_std=False):
+        r"""Estimate the log-likelihood of each sample with more draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels, for :math:`\log p(x \mid y)`. None: :math:`\log p(x)`.
+        n_samples : int, default=1000
+            Draws of the code for each sample.
+        return_std : bool, default=False
+            Whether to return the standard error too.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,), float64
+            The importance-weighted bound in nats, in the units of `X`.
+        std : ndarray of shape (n_samples,), float64
+            Its Monte Carlo standard error, by the delta method; only with ``return_std=True``.
+        """
+        check_is_fitted(self)
+        estimate, std = self._estimate(X, y, _check_count("n_samples", n_samples))
+        return (estimate, std) if return_std else estimate
+
+    def elbo(self, X, y=None, n_samples=100):
+        r"""Split the evidence lower bound of each sample into its two terms.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels, for the bound of :math:`\log p(x \mid y)`. None: the most probable ones.
+        n_samples : int, default=100
+            Draws of the code for each sample.
+
+        Returns
+        -------
+        reconstruction : ndarray of shape (n_samples,), float64
+            Expected log-likelihood given the code and the label, in nats.
+        kl : ndarray of shape (n_samples,), float64
+            Divergence of the posterior from the prior, in nats.
+        """
+        check_is_fitted(self)
+        rows = self._validate(X)[0]
+        codes = self.net_.label_posterior(rows).argmax(1) if y is None else self._codes(y, rows)
+        reconstruction, kl = self.net_.elbo(rows, codes, _check_count("n_samples", n_samples))
+        return reconstruction, kl
+
+    def sample(self, n_samples=1, y=None, random_state=None):
+        r"""Draw from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        y : array-like of shape (n_samples,) or one label, default=None
+            Labels. None draws them by their frequency.
+        random_state : int, RandomState instance or None, default=None
+            An int draws the same codes in every call, whatever the labels.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
+            The mean of :math:`p(x \mid z, y)` for each code drawn from the prior, in the units
+            and the layout of the `X` given to `fit`.
+        """
+        check_is_fitted(self)
+        seed, n_samples = draw_seed(random_state), _check_count("n_samples", n_samples)
+        if y is None:
+            rng = np.random.default_rng(seed)
+            y = rng.choice(self.classes_, n_samples, p=self.class_prior_)
+        return self._sample(n_samples, self._codes(y, range(n_samples)), seed)
+
+    def interpolate(self, X_from, X_to, n_steps=8):
+        """Decode the straight lines between the codes of pairs of samples.
+
+        Parameters
+        ----------
+        X_from, X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            The pairs. All of a line is decoded under the most probable label of its beginning.
+        n_steps : int, default=8
+            Points on each line, both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_steps, n_features) or \
+(n_samples, n_steps, *input_shape), float32
+            A line in each row.
+        """
+        check_is_fitted(self)
+        return self._interpolate(X_from, X_to, n_steps, self._likely_codes)
+
+    def traverse(self, X=None, n_steps=8, span=2.0):
+        """Decode codes of which one component at a time runs along its axis.
+
+        Parameters
+        ----------
+        X : array-like of shape (1, n_features) or (1, *input_shape), default=None
+            The sample from whose code to start, and under whose most probable label to decode.
+            None starts from the code 0 and averages over the labels.
+        n_steps : int, default=8
+            Values of each component.
+        span : float, default=2.0
+            They run from minus to plus this, in standard deviations of the normal prior.
+
+        Returns
+        -------
+        X : ndarray of shape (n_components, n_steps, n_features) or \
+(n_components, n_steps, *input_shape), float32
+            A component in each row.
+        """
+        check_is_fitted(self)
+        return self._traverse(X, n_steps, span, self._likely_codes)
+
+    def _likely_codes(self, X):
+        return self.net_.label_posterior(self._validate(X)[0]).argmax(1)
+
+
+class _Labelled:
+    """The labels of a call, before they are checked."""
+
+    def __init__(self, y, classes=None):
+        self.y, self.classes = y, classes
+
+
+def _check_count(name, value):
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} is no number of draws; pass an int of at least 1.")
+    return int(value)

@@ -1,0 +1,350 @@
+"""The net of the variational autoencoders: the bound that trains it, and the likelihood."""
+
+import math
+
+import numpy as np
+import torch
+from scipy.special import logsumexp, softmax
+from torch import Tensor, nn
+
+from ._net import Net, seeded_globally
+from ._tensors import AlignedLinear, padded, tile_size, to_tensor
+from .losses import Likelihood
+from .priors import Prior, normal_log_prob
+
+# The variance of a Gaussian likelihood: weight of the newest batch in its mean, and its smallest
+# value, in the units of standardized data.
+VARIANCE_MOMENTUM = 0.05
+SMALLEST_VARIANCE = 1e-6
+# Importance samples whose weights are held at once: 8 MB in double precision.
+N_WEIGHTS = 2**20
+
+
+class LatentVariableModel(nn.Module):
+    """All that is learned: encoder and decoder, prior, and the variance of the likelihood.
+
+    Parameters
+    ----------
+    network : Module
+        Has ``encode(x) -> (mean, logvar)`` and ``decode(z)``, with labels as second argument.
+    prior : Module
+        The prior of the code.
+    n_classes : int
+        Number of labels; 0 for none.
+    """
+
+    def __init__(self, network: nn.Module, prior: nn.Module, n_classes: int) -> None:
+        super().__init__()
+        self.network, self.prior = network, prior
+        self.register_buffer("variance", torch.tensor(1.0))
+        self.register_buffer("n_batches", torch.tensor(0))
+        self.register_buffer("class_counts", torch.zeros(n_classes, dtype=torch.float64))
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_counts)
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        mean, logvar = self.network.encode(x, *self._labels(x, y))
+        return mean.float(), logvar.float()
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.posterior(x, y)[0]
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.network.decode(z, *self._labels(z, y))
+
+    def _labels(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, ...]:
+        """The label argument of the network, if it has one; no label is all zeros."""
+        if not self.n_classes:
+            return ()
+        return (x.new_zeros(len(x), self.n_classes) if y is None else y,)
+
+    @torch.no_grad()
+    def update_variance(self, output: Tensor, target: Tensor) -> Tensor:
+        """Take in a batch, and return its own variance: the best one given the outputs."""
+        now = ((output.float() - target) ** 2).mean().clamp(min=SMALLEST_VARIANCE)
+        self.n_batches += 1
+        share = torch.clamp(1 / self.n_batches, min=VARIANCE_MOMENTUM)
+        self.variance.lerp_(now, share)
+        return now
+
+
+class Labels:
+    """Codes of labels ``(n,)``, read in batches as one-hot tensors."""
+
+    def __init__(self, codes: np.ndarray, n_classes: int, device) -> None:
+        self.X, self.n_classes, self.device = codes, n_classes, device
+
+    def take(self, index: np.ndarray) -> Tensor:
+        return one_hot(torch.from_numpy(self.X[index]), self.n_classes).to(self.device)
+
+
+def one_hot(codes: Tensor, n_classes: int) -> Tensor:
+    return nn.functional.one_hot(codes, n_classes).float()
+
+
+def _repeat(x: Tensor | None, n: int) -> Tensor | None:
+    """The whole batch ``n`` times over."""
+    return x if x is None or n == 1 else x.repeat(n, *[1] * (x.ndim - 1))
+
+
+class VariationalNet(Net):
+    """A :class:`Net` whose loss is minus a bound of the log-likelihood, in nats a sample.
+
+    ``y`` are labels, as integer codes, of a conditional model; None means that there are none.
+    """
+
+    def __init__(
+        self,
+        module,
+        *,
+        loss: Likelihood,
+        prior=Prior,
+        beta=1.0,
+        kl_warmup=0.0,
+        free_bits=0.0,
+        n_train_samples=1,
+        n_importance_samples=1,
+        n_classes=0,
+        **options,
+    ):
+        super().__init__(module, loss=loss, **options)
+        own = {
+            "prior": prior,
+            "beta": beta,
+            "kl_warmup": kl_warmup,
+            "free_bits": free_bits,
+            "n_train_samples": n_train_samples,
+            "n_importance_samples": n_importance_samples,
+            "n_classes": n_classes,
+        }
+        vars(self).update(own)
+        self.build_arguments |= own
+
+    # Building -------------------------------------------------------------------------------
+
+    def initialize_module(self):
+        super().initialize_module()
+        if isinstance(self.prior, type) and issubclass(self.prior, Prior):
+            with torch.device("meta"):
+                prior = self.prior(self.code_size_)
+            prior = prior.to_empty(device="cpu").initialize_(self.generator_)
+        else:
+            with seeded_globally(self._draw_seed(), self.device):
+                prior = self.prior(self.code_size_)
+        if not callable(getattr(prior, "log_prob", None)):
+            raise TypeError(
+                f"prior built a {type(prior).__name__}; it must build a module with "
+                f"log_prob(z) and sample(n, generator), such as a skcae.priors.Prior."
+            )
+        self.module_ = LatentVariableModel(self.module_, prior, self.n_classes)
+        return self
+
+    # Training -------------------------------------------------------------------------------
+
+    def _pair(self, x, y):
+        return self._standardize(x), y
+
+    def _objective(self, inputs, target):
+        return -self._bound(inputs, target).mean()
+
+    def _bound(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """The bound that is trained, for each sample of a batch."""
+        model, n = self.module_, self.n_train_samples
+        mean, logvar = model.posterior(x, y)
+        noise = torch.randn((n, *mean.shape), generator=self.noise_generator_, device=mean.device)
+        z = mean + torch.exp(0.5 * logvar) * noise
+        output, target = model.decode(z.flatten(0, 1), _repeat(y, n)), _repeat(x, n)
+        variance = model.variance
+        if self.loss.has_variance:
+            variance = model.update_variance(output, target)
+        log_likelihood = self.loss.per_sample(output, target, variance)
+        beta = self.beta * min(1.0, self.share / self.kl_warmup if self.kl_warmup else 1.0)
+        if n == 1:
+            kl = model.prior.kl(mean, logvar, z[0])
+            if self.free_bits:
+                return log_likelihood - beta * kl.mean(0).clamp(min=self.free_bits).sum()
+            return log_likelihood - beta * kl.sum(1)
+        log_ratio = model.prior.log_prob(z) - normal_log_prob(z, mean, logvar)
+        log_weights = log_likelihood.reshape(n, -1) + beta * log_ratio
+        return torch.logsumexp(log_weights, 0) - math.log(n)
+
+    def count_classes(self, codes):
+        """Add labels to those from which the probabilities of the classes are estimated."""
+        counts = np.bincount(codes, minlength=self.n_classes)
+        self.module_.class_counts += torch.from_numpy(counts).to(self.device)
+
+    # Inference ------------------------------------------------------------------------------
+
+    def in_units(self, losses):
+        """A density of standardized data in the units of the input."""
+        shift = self.layout.n_features * math.log(self.scaling.scale)
+        return losses + (shift if self.loss.density else 0.0)
+
+    def posterior(self, X, y=None):
+        """Mean and standard deviation of the code of each row, ``(n, 2, code size)``.
+
+        Without labels those of the mixture over the classes.
+        """
+        if y is None and self.n_classes:
+            weights = self.label_posterior(X).T[:, :, None]
+            moments = np.stack([self.posterior(X, codes) for codes in self._each_class(X)])
+            means, deviations = moments[:, :, 0], moments[:, :, 1]
+            mean = (weights * means).sum(0)
+            squares = (weights * (deviations**2 + (means - mean) ** 2)).sum(0)
+            return np.stack([mean, np.sqrt(squares)], 1).astype(np.float32)
+
+        def posterior(x, *y):
+            mean, logvar = self.module_.posterior(self._standardize(x), *y)
+            return torch.stack([mean, torch.exp(0.5 * logvar)], 1)
+
+        return self._by_tiles(posterior, X, labels=y)
+
+    def encode(self, X, y=None):
+        return self.posterior(X, y)[:, 0]
+
+    def decode(self, Z, y=None):
+        """Rows for codes; without labels the mean over the classes."""
+        if y is None and self.n_classes:
+            rows = (self.decode(Z, codes) for codes in self._each_class(Z))
+            return sum(p * x for p, x in zip(self._class_prior(), rows, strict=True)).astype(
+                np.float32
+            )
+
+        def decode(z, *y):
+            return self._unfold(self.module_.decode(z, *y))
+
+        return self._by_tiles(decode, Z, labels=y, fold=False)
+
+    def losses(self, X, y=None):
+        """Minus the estimate of the log-likelihood of each row, with few samples."""
+        return -self.log_likelihood(X, y, self.n_importance_samples)[0]
+
+    def reconstruct(self, X):
+        return self.decode(self.encode(X))
+
+    def label_posterior(self, X):
+        """Probability of each class given each row, ``(n, n_classes)``."""
+        joint = self._log_joint(X, self.n_importance_samples)[0]
+        # Of a row that no class explains nothing is known but the frequencies of the classes.
+        joint = np.where(np.isfinite(joint).any(0), joint, np.log(self._class_prior())[:, None])
+        return softmax(joint, axis=0).T
+
+    def _log_joint(self, X, n_samples):
+        """Estimates of ``log p(x, y)`` and standard errors, ``(2, n_classes, n)``."""
+        estimates = [self.log_likelihood(X, codes, n_samples) for codes in self._each_class(X)]
+        joint = np.stack(estimates, 1)
+        with np.errstate(divide="ignore"):
+            joint[0] += np.log(self._class_prior())[:, None]
+        return joint
+
+    def _class_prior(self):
+        counts = self.module_.class_counts.cpu().numpy()
+        return counts / counts.sum()
+
+    def _each_class(self, X):
+        return (np.full(len(X), c) for c in range(self.n_classes))
+
+    def log_likelihood(self, X, y, n_samples):
+        """Importance-weighted estimate and its standard error for each row, in nats.
+
+        The standard error is that of the logarithm of a mean, by the delta method. Without
+        labels the likelihoods of the classes are added up.
+        """
+        if y is None and self.n_classes:
+            joint, errors = self._log_joint(X, n_samples)
+            total = logsumexp(joint, axis=0)
+            with np.errstate(invalid="ignore"):
+                shares = np.where(np.isfinite(joint), np.exp(joint - total), 0.0)
+            return np.stack([total, np.sqrt(np.nansum((shares * errors) ** 2, axis=0))])
+        result = np.empty((2, len(X)))
+        for rows, terms in self._by_pairs(X, y, n_samples):
+            log_weights = terms.sum(0)
+            log_weights = np.where(np.isnan(log_weights), -np.inf, log_weights)
+            largest = np.maximum(log_weights.max(1, keepdims=True), np.finfo(float).min)
+            weights = np.exp(log_weights - largest)
+            mean = weights.mean(1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                result[0, rows] = np.log(mean) + largest[:, 0]
+                spread = weights.std(1, ddof=1) if n_samples > 1 else np.nan
+                result[1, rows] = spread / mean / math.sqrt(n_samples)
+        result[0] = -self.in_units(-result[0])
+        return result
+
+    def elbo(self, X, y, n_samples):
+        """Expected log-likelihood and divergence of each row, in nats."""
+        result = np.empty((2, len(X)))
+        for rows, (log_likelihood, log_ratio) in self._by_pairs(X, y, n_samples, closed=True):
+            result[0, rows] = log_likelihood.mean(1)
+            result[1, rows] = -log_ratio.mean(1)
+        result[0] = -self.in_units(-result[0])
+        return result
+
+    @torch.inference_mode()
+    def _by_pairs(self, X, y, n_samples, closed=False):
+        r"""Slices of rows with :math:`\log p(x|z)` and :math:`\log p(z) - \log q(z|x)`.
+
+        Both terms come as an array ``(2, rows, n_samples)``, float64. The draws are the same for
+        every row, so that a score depends on nothing but its row. Pairs of row and draw are
+        decoded in tiles of one constant size, whatever the number of either. ``closed`` takes
+        the divergence in closed form where the prior has one.
+        """
+        noise = self._noise_bank(n_samples)
+        step = max(1, N_WEIGHTS // n_samples)
+        for start in range(0, len(X), step):
+            rows = slice(start, start + step)
+            part, labels = X[rows], None if y is None else y[rows]
+            moments = torch.from_numpy(self.posterior(part, labels)).to(self.device)
+            terms = self._terms(part, labels, moments, noise, closed)
+            yield rows, terms.reshape(2, len(part), n_samples)
+
+    def _terms(self, X, y, moments, noise, closed):
+        n_samples, n_pairs = len(noise), len(X) * len(noise)
+        size, model = tile_size(self.layout.n_features), self.module_
+        x = self._standardize(self.layout.fold(to_tensor(np.ascontiguousarray(X), self.device)))
+        labels = None if y is None else one_hot(torch.from_numpy(y), self.n_classes).to(x.device)
+        terms = np.empty((2, n_pairs))
+        for start in range(0, n_pairs, size):
+            pairs = torch.arange(start, start + size, device=x.device).clamp_(max=n_pairs - 1)
+            row, draw = pairs // n_samples, pairs % n_samples
+            mean, deviation = moments[row].unbind(1)
+            logvar, z = 2 * torch.log(deviation), mean + deviation * noise[draw]
+            with AlignedLinear():
+                output = model.decode(z, None if labels is None else labels[row])
+                log_ratio = (
+                    -model.prior.kl(mean, logvar, z).sum(1)
+                    if closed
+                    else (model.prior.log_prob(z) - normal_log_prob(z, mean, logvar))
+                )
+            log_likelihood = self.loss.per_sample(output, x[row], model.variance)
+            stop = min(start + size, n_pairs)
+            both = torch.stack([log_likelihood, log_ratio]).double()
+            terms[:, start:stop] = both[:, : stop - start].cpu().numpy()
+        return terms
+
+    def _noise_bank(self, n_samples):
+        """Draws ``(n_samples, code size)``: a larger bank begins with a smaller one."""
+        rng = np.random.default_rng(self.seed + 2)
+        bank = rng.standard_normal((n_samples, self.code_size_)).astype(np.float32)
+        return torch.from_numpy(bank).to(self.device)
+
+    @torch.inference_mode()
+    def sample(self, n_samples, seed):
+        """Codes drawn from the prior."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.module_.prior.sample(n_samples, generator).cpu().numpy()
+
+    @torch.inference_mode()
+    def _by_tiles(self, function, *arrays, labels=None, fold=True):
+        if labels is None:
+            return super()._by_tiles(function, *arrays, fold=fold)
+        results, size = [], tile_size(self.layout.n_features)
+        for start in range(0, len(labels), size):
+            x, y = (padded(a[start : start + size], size) for a in (arrays[0], labels))
+            x = to_tensor(x, self.device)
+            x = self.layout.fold(x) if fold else x
+            with AlignedLinear():
+                result = function(x, one_hot(torch.from_numpy(y), self.n_classes).to(x.device))
+            results.append(result[: len(labels[start : start + size])].cpu().numpy())
+        return np.concatenate(results)

@@ -1,0 +1,89 @@
+"""Encoder and decoder of a variational autoencoder, with or without a label."""
+
+import copy
+
+from torch import Tensor
+
+from ._layers import choose
+from ._networks import Autoencoder, Decoder, join
+
+# The logarithm of the posterior's variance is kept where its exponential is finite.
+LOGVAR_RANGE = (-20.0, 20.0)
+CONDITIONS = {"both": True, "decoder": False}
+
+
+class VariationalAutoencoder(Autoencoder):
+    r"""The networks of :math:`q(z \mid x) = N(\mu(x), \sigma^2(x))` and of the mean of \
+    :math:`p(x \mid z)`.
+
+    The last layer of the encoder gives the mean; a second one of the same kind, ``logvar``, gives
+    the logarithm of the variance from the same features. With ``n_components=None`` both are
+    convolutions, and the code is their feature map, flattened.
+
+    Parameters
+    ----------
+    n_channels, spatial_shape, **options
+        As in :class:`Autoencoder`.
+    n_classes : int
+        Number of labels; 0 for none.
+    condition : {"both", "decoder"}
+        With labels: whether the encoder is told them too. They join the input of the encoder and
+        the code as one-hot vectors, spread over all positions where those are feature maps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcae.modules import VariationalAutoencoder
+    >>> network = VariationalAutoencoder(n_channels=1, spatial_shape=(28, 28), n_components=16)
+    >>> mean, logvar = network.encode(torch.zeros(2, 1, 28, 28))
+    >>> mean.shape, logvar.shape
+    (torch.Size([2, 16]), torch.Size([2, 16]))
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        spatial_shape: tuple[int, ...],
+        n_components: int | None = 16,
+        n_classes: int = 0,
+        condition: str = "both",
+        **options,
+    ) -> None:
+        labelled_input = choose("condition", condition, CONDITIONS) and n_classes
+        super().__init__(n_channels + labelled_input, spatial_shape, n_components, **options)
+        self.n_labels_in = labelled_input
+        self.convolutional = n_components is None
+        if n_classes:
+            self._give_the_decoder_labels(n_channels, n_classes, options)
+        last = self.encoder.stages[-1] if self.convolutional else self.encoder.dense[-1]
+        self.logvar = copy.deepcopy(last)
+
+    def _give_the_decoder_labels(self, n_channels, n_classes, options):
+        if options.get("tied_weights"):
+            raise ValueError(
+                "tied_weights=True needs a decoder that mirrors the encoder, which a label "
+                "prevents; set tied_weights=False."
+            )
+        names = ("upsampling", "decoder_channels", "activation", "normalization")
+        names += ("activation_first", "output_activation")
+        options = {name: options[name] for name in names if name in options}
+        self.decoder = Decoder(self.encoder, **options, n_channels=n_channels, n_labels=n_classes)
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance ``(n, code size)``; ``y`` is one-hot ``(n, n_classes)``."""
+        encoder = self.encoder
+        if self.n_labels_in:
+            x = join(x, y)
+        if self.convolutional:
+            h = encoder.stages[:-1](x)
+            mean, logvar = encoder.stages[-1](h).flatten(1), self.logvar(h).flatten(1)
+        else:
+            h = encoder.dense[:-1](encoder.stages(x).flatten(1))
+            mean, logvar = encoder.dense[-1](h), self.logvar(h)
+        return encoder.code_activation(mean), logvar.clamp(*LOGVAR_RANGE)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decoder(z, y)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, y)[0], y)
