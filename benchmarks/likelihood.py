@@ -4,11 +4,11 @@ Run with ``SKCAE_DATA`` set, or with internet::
 
     python benchmarks/likelihood.py
 
-Protocol: 60 000 training images, whose pixels are set to 1 with the probability of their grey value
-anew in every epoch; the 10 000 test images, binarized once with a fixed seed. The last epoch is
-evaluated, nothing is selected on test data. The figure is the mean of minus the
-importance-weighted estimate of ``log_likelihood`` with K = 5000 draws an image. The table is kept
-in ``likelihood.md``.
+Protocol: 60 000 training images, whose pixels are set to 1 with the probability of their grey
+value anew in every epoch; the 10 000 test images, binarized once with a fixed seed. The last
+epoch is evaluated, nothing is selected on test data. The figures are the means of minus the ELBO
+and of minus the importance-weighted estimate of ``log_likelihood`` with K = 5000 draws an image.
+The table is kept in ``likelihood.md``.
 """
 
 import argparse

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -596,6 +597,7 @@ class ConditionalConvVAE(BaseVAE):
     def _check_target(self, target, rows, reset):
         y = np.zeros(len(rows), int) if target.y is None else column_or_1d(target.y, warn=True)
         check_consistent_length(rows, y)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if reset:
             self.classes_ = np.unique(y if target.classes is None else target.classes)
@@ -604,7 +606,7 @@ class ConditionalConvVAE(BaseVAE):
         ):
             raise ValueError(
                 f"classes={target.classes!r} are not those of the first call to partial_fit, "
-                f"{list(self.classes_)}; leave classes out, or start anew with fit."
+                f"{self.classes_.tolist()}; leave classes out, or start anew with fit."
             )
         return self._codes(y, rows)
 
@@ -622,8 +624,8 @@ class ConditionalConvVAE(BaseVAE):
         unknown = self.classes_[codes] != y
         if np.any(unknown):
             raise ValueError(
-                f"y has the unknown label {y[unknown][0]!r}; the classes are "
-                f"{list(self.classes_)}."
+                f"y has the unknown label {y[unknown].tolist()[0]!r}; the classes are "
+                f"{self.classes_.tolist()}."
             )
         return codes
 

@@ -1,10 +1,10 @@
 """The net of the variational autoencoders: the bound that trains it, and the likelihood."""
 
 import math
+from hashlib import blake2b
 
 import numpy as np
 import torch
-from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
 from ._net import Net, seeded_globally
@@ -16,8 +16,8 @@ from .priors import Prior, normal_log_prob
 # value, in the units of standardized data.
 VARIANCE_MOMENTUM = 0.05
 SMALLEST_VARIANCE = 1e-6
-# Importance samples whose weights are held at once: 8 MB in double precision.
-N_WEIGHTS = 2**20
+# Random draws, and values of rows, that are held at once: 80 MB together.
+N_DRAWS, N_VALUES = 2**22, 2**24
 
 
 class LatentVariableModel(nn.Module):
@@ -189,11 +189,13 @@ class VariationalNet(Net):
         """
         if y is None and self.n_classes:
             weights = self.label_posterior(X).T[:, :, None]
-            moments = np.stack([self.posterior(X, codes) for codes in self._each_class(X)])
-            means, deviations = moments[:, :, 0], moments[:, :, 1]
-            mean = (weights * means).sum(0)
-            squares = (weights * (deviations**2 + (means - mean) ** 2)).sum(0)
-            return np.stack([mean, np.sqrt(squares)], 1).astype(np.float32)
+            moments = [self.posterior(X, codes) for codes in self._each_class(X)]
+            mean = sum(w * m[:, 0] for w, m in zip(weights, moments, strict=True))
+            var = sum(
+                w * (m[:, 1] ** 2 + (m[:, 0] - mean) ** 2)
+                for w, m in zip(weights, moments, strict=True)
+            )
+            return np.stack([mean, np.sqrt(var)], 1).astype(np.float32)
 
         def posterior(x, *y):
             mean, logvar = self.module_.posterior(self._standardize(x), *y)
@@ -227,9 +229,10 @@ class VariationalNet(Net):
     def label_posterior(self, X):
         """Probability of each class given each row, ``(n, n_classes)``."""
         joint = self._log_joint(X, self.n_importance_samples)[0]
+        with np.errstate(invalid="ignore"):
+            posterior = np.exp(joint - np.logaddexp.reduce(joint, axis=0)).T
         # Of a row that no class explains nothing is known but the frequencies of the classes.
-        joint = np.where(np.isfinite(joint).any(0), joint, np.log(self._class_prior())[:, None])
-        return softmax(joint, axis=0).T
+        return np.where(np.isnan(posterior), self._class_prior(), posterior)
 
     def _log_joint(self, X, n_samples):
         """Estimates of ``log p(x, y)`` and standard errors, ``(2, n_classes, n)``."""
@@ -254,7 +257,7 @@ class VariationalNet(Net):
         """
         if y is None and self.n_classes:
             joint, errors = self._log_joint(X, n_samples)
-            total = logsumexp(joint, axis=0)
+            total = np.logaddexp.reduce(joint, axis=0)
             with np.errstate(invalid="ignore"):
                 shares = np.where(np.isfinite(joint), np.exp(joint - total), 0.0)
             return np.stack([total, np.sqrt(np.nansum((shares * errors) ** 2, axis=0))])
@@ -285,37 +288,37 @@ class VariationalNet(Net):
     def _by_pairs(self, X, y, n_samples, closed=False):
         r"""Slices of rows with :math:`\log p(x|z)` and :math:`\log p(z) - \log q(z|x)`.
 
-        Both terms come as an array ``(2, rows, n_samples)``, float64. The draws are the same for
-        every row, so that a score depends on nothing but its row. Pairs of row and draw are
+        Both terms come as an array ``(2, rows, n_samples)``, float64. Pairs of row and draw are
         decoded in tiles of one constant size, whatever the number of either. ``closed`` takes
         the divergence in closed form where the prior has one.
         """
-        noise = self._noise_bank(n_samples)
-        step = max(1, N_WEIGHTS // n_samples)
+        step = N_DRAWS // (n_samples * self.code_size_)
+        step = max(1, min(step, N_VALUES // self.layout.n_features))
         for start in range(0, len(X), step):
             rows = slice(start, start + step)
             part, labels = X[rows], None if y is None else y[rows]
             moments = torch.from_numpy(self.posterior(part, labels)).to(self.device)
-            terms = self._terms(part, labels, moments, noise, closed)
+            terms = self._terms(part, labels, moments, n_samples, closed)
             yield rows, terms.reshape(2, len(part), n_samples)
 
-    def _terms(self, X, y, moments, noise, closed):
-        n_samples, n_pairs = len(noise), len(X) * len(noise)
-        size, model = tile_size(self.layout.n_features), self.module_
-        x = self._standardize(self.layout.fold(to_tensor(np.ascontiguousarray(X), self.device)))
+    def _terms(self, X, y, moments, n_samples, closed):
+        n_pairs, model = len(X) * n_samples, self.module_
+        size = tile_size(self.layout.n_features)
+        x = self._standardize(self.layout.fold(to_tensor(np.array(X), self.device)))
+        noise = self._noise(x.cpu().numpy(), n_samples)
         labels = None if y is None else one_hot(torch.from_numpy(y), self.n_classes).to(x.device)
         terms = np.empty((2, n_pairs))
         for start in range(0, n_pairs, size):
             pairs = torch.arange(start, start + size, device=x.device).clamp_(max=n_pairs - 1)
-            row, draw = pairs // n_samples, pairs % n_samples
+            row = pairs // n_samples
             mean, deviation = moments[row].unbind(1)
-            logvar, z = 2 * torch.log(deviation), mean + deviation * noise[draw]
+            logvar, z = 2 * torch.log(deviation), mean + deviation * noise[pairs]
             with AlignedLinear():
                 output = model.decode(z, None if labels is None else labels[row])
                 log_ratio = (
                     -model.prior.kl(mean, logvar, z).sum(1)
                     if closed
-                    else (model.prior.log_prob(z) - normal_log_prob(z, mean, logvar))
+                    else model.prior.log_prob(z) - normal_log_prob(z, mean, logvar)
                 )
             log_likelihood = self.loss.per_sample(output, x[row], model.variance)
             stop = min(start + size, n_pairs)
@@ -323,11 +326,18 @@ class VariationalNet(Net):
             terms[:, start:stop] = both[:, : stop - start].cpu().numpy()
         return terms
 
-    def _noise_bank(self, n_samples):
-        """Draws ``(n_samples, code size)``: a larger bank begins with a smaller one."""
-        rng = np.random.default_rng(self.seed + 2)
-        bank = rng.standard_normal((n_samples, self.code_size_)).astype(np.float32)
-        return torch.from_numpy(bank).to(self.device)
+    def _noise(self, rows, n_samples):
+        """Draws ``(len(rows) * n_samples, code size)`` that depend on nothing but each row.
+
+        The values of a row are the key of its random stream: its score is always the same, the
+        errors of different rows are independent, and more draws begin with fewer.
+        """
+        noise = np.empty((len(rows), n_samples, self.code_size_), np.float32)
+        for row, draws in zip(rows, noise, strict=True):
+            key = blake2b(row.tobytes(), digest_size=16, key=self.seed.to_bytes(8, "little"))
+            stream = np.random.Philox(key=int.from_bytes(key.digest(), "little"))
+            np.random.Generator(stream).standard_normal(out=draws, dtype=np.float32)
+        return torch.from_numpy(noise.reshape(-1, self.code_size_)).to(self.device)
 
     @torch.inference_mode()
     def sample(self, n_samples, seed):

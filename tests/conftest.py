@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from skcae import ConvAutoencoder, DenoisingConvAutoencoder
+from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 
-ESTIMATORS = (ConvAutoencoder, DenoisingConvAutoencoder)
+ESTIMATORS = (ConvAutoencoder, DenoisingConvAutoencoder, ConvVAE, ConditionalConvVAE)
 
 torch.set_num_threads(1)  # the check suite is ten times slower with more
 
@@ -39,7 +39,22 @@ def digits():
 @pytest.fixture(params=ESTIMATORS, ids=lambda cls: cls.__name__)
 def make(request):
     """Build a small, fast estimator of each kind."""
+    return maker(request.param)
 
+
+@pytest.fixture(params=ESTIMATORS[:2], ids=lambda cls: cls.__name__)
+def make_with_loss(request):
+    """Of those whose score is minus a loss."""
+    return maker(request.param)
+
+
+@pytest.fixture(params=ESTIMATORS[2:], ids=lambda cls: cls.__name__)
+def make_vae(request):
+    """Of those whose score is a log-likelihood."""
+    return maker(request.param)
+
+
+def maker(cls):
     def make(**parameters):
         small = {
             "n_components": 4,
@@ -48,7 +63,7 @@ def make(request):
             "max_epochs": 2,
             "random_state": 0,
         }
-        return request.param(**{**small, **parameters})
+        return cls(**{**small, **parameters})
 
-    make.cls = request.param
+    make.cls = cls
     return make

@@ -72,7 +72,6 @@ def test_bad_data(make, name, fitted):
         ({"kernel_size": (3,), "input_shape": (6, 6)}, "1 entries, but there are 2"),
         ({"net_params": {"lr": 1}, "input_shape": (6, 6)}, "'lr'; valid are 'callbacks'"),
         ({"device": "gpu", "input_shape": (6, 6)}, "'gpu' is unknown; pass 'auto'"),
-        ({"loss": "mse", "input_shape": (6, 6)}, "squared_error"),
         ({"hidden_channels": (0,), "input_shape": (6, 6)}, "hidden_channels"),
         ({"hidden_units": (2.5,), "input_shape": (6, 6)}, "hidden_units"),
         ({"learning_rate": 0, "input_shape": (6, 6)}, "learning_rate"),
@@ -109,9 +108,9 @@ def test_other_data_than_fitted(make):
 
 
 @pytest.mark.parametrize("low_high", [(-0.1, 1), (0, 1.1), (0, 255)])
-def test_cross_entropy_outside_the_unit_interval(make, low_high):
+def test_cross_entropy_outside_the_unit_interval(make_with_loss, low_high):
     low, high = low_high
-    ae = make(input_shape=None, loss="binary_crossentropy")
+    ae = make_with_loss(input_shape=None, loss="binary_crossentropy")
     with pytest.raises(ValueError, match=r"needs values in \[0, 1\].*MinMaxScaler"):
         ae.fit(low + (high - low) * GOOD / GOOD.max() - (low * (GOOD == 0)))
     ae.fit(GOOD)
@@ -165,7 +164,7 @@ class BadDecoder(torch.nn.Module):
         return torch.zeros(len(z), *self.shape) * self.weight
 
 
-def test_modules_of_the_wrong_shape(make):
+def test_modules_of_the_wrong_shape(make_with_loss):
     for module, message in (
         (BadDecoder, r"decode returned shape \(2, 1, 6, 5\).*\(2, 1, 6, 6\)"),
         (lambda: BadDecoder(code=(2, 2)), r"encode returned shape \(2, 2, 2\).*\(2, 1, 6, 6\)"),
@@ -173,9 +172,9 @@ def test_modules_of_the_wrong_shape(make):
         (lambda: torch.nn.Linear(3, 3), "torch.nn.Module with the methods"),
     ):
         with pytest.raises((ValueError, TypeError), match=message):
-            make(input_shape=None, module=module).fit(GOOD)
+            make_with_loss(input_shape=None, module=module).fit(GOOD)
     with pytest.raises(TypeError, match="its class"):
-        make(input_shape=None, module=BadDecoder()).fit(GOOD)
+        make_with_loss(input_shape=None, module=BadDecoder()).fit(GOOD)
 
 
 def test_targets_and_noise_that_do_not_fit():
@@ -235,14 +234,20 @@ def test_parts_that_are_built_already_or_not_at_all(make):
     for parameters, message in (
         ({"activation": torch.nn.ReLU()}, "activation=ReLU.* is a module; pass its class"),
         ({"normalization": torch.nn.BatchNorm2d(4)}, "normalization=.*pass its class"),
-        ({"loss": torch.nn.MSELoss}, "MSELoss is a class; pass an instance"),
     ):
         with pytest.raises(TypeError, match=message):
             make(input_shape=None, **parameters).fit(GOOD)
 
 
-def test_partial_fit_checks_its_parameters_every_time(make):
-    ae = make(input_shape=None).partial_fit(GOOD)
+def test_losses_that_are_none(make_with_loss):
+    with pytest.raises(ValueError, match="squared_error"):
+        make_with_loss(loss="mse", input_shape=None).fit(GOOD)
+    with pytest.raises(TypeError, match="MSELoss is a class; pass an instance"):
+        make_with_loss(loss=torch.nn.MSELoss, input_shape=None).fit(GOOD)
+
+
+def test_partial_fit_checks_its_parameters_every_time(make_with_loss):
+    ae = make_with_loss(input_shape=None).partial_fit(GOOD)
     before = ae.transform(GOOD)
     for parameters, message in (
         ({"optimizer": "bogus"}, "'adamw'"),

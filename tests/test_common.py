@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skcae
-from skcae import ConvAutoencoder, DenoisingConvAutoencoder
+from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 
 VARIANTS = [
     ConvAutoencoder(),
@@ -58,6 +58,30 @@ VARIANTS = [
         net_params={"optimizer__weight_decay": 0.1},
         max_epochs=3,
     ),
+    ConvVAE(),
+    ConditionalConvVAE(),
+    ConvVAE(
+        n_components=2,
+        hidden_channels=(4,),
+        hidden_units=(8,),
+        prior="gaussian_mixture",
+        n_train_samples=3,
+        n_importance_samples=2,
+        beta=0.5,
+        kl_warmup=0.3,
+        early_stopping=True,
+        contamination=0.1,
+        max_epochs=3,
+    ),
+    ConditionalConvVAE(
+        n_components=None,
+        hidden_channels=(4, 4),
+        condition="decoder",
+        free_bits=0.1,
+        n_importance_samples=1,
+        contamination=0.2,
+        max_epochs=3,
+    ),
 ]
 
 
@@ -73,6 +97,9 @@ def test_shared_parameters_have_the_same_defaults_everywhere():
     first, *others = (inspect.signature(cls).parameters for cls in ESTIMATORS)
     for other in others:
         for name, parameter in first.items():
+            if name not in other:
+                assert name in ("loss", "tied_weights")
+                continue
             assert other[name].default == parameter.default, name
 
 
@@ -121,7 +148,9 @@ def test_docstrings_follow_numpydoc(cls):
         "RT02",
         "RT03",
     }
-    public = [n for n in dir(cls) if not n.startswith("_") and n in vars(cls) | _base_names(cls)]
+    public = [
+        n for n in dir(cls) if not n.startswith("_") and n in set(vars(cls)) | _base_names(cls)
+    ]
     for name in ["", *public]:
         path = f"skcae.{cls.__name__}" + (f".{name}" if name else "")
         found = validate(path)["errors"]
@@ -131,8 +160,8 @@ def test_docstrings_follow_numpydoc(cls):
 
 def _base_names(cls):
     """Methods of our own, not those inherited from scikit-learn."""
-    base = cls.__mro__[1]
-    return {n: v for n, v in vars(base).items() if inspect.isfunction(v)}
+    bases = [base for base in cls.__mro__[1:] if base.__module__.startswith("skcae")]
+    return {n for base in bases for n, v in vars(base).items() if inspect.isfunction(v)}
 
 
 def test_documented_defaults_are_the_defaults():
@@ -151,4 +180,5 @@ def test_clone_gives_the_same_parameters():
 
 
 def test_public_names():
-    assert set(skcae.__all__) == {"ConvAutoencoder", "DenoisingConvAutoencoder", "__version__"}
+    estimators = {cls.__name__ for cls in ESTIMATORS}
+    assert set(skcae.__all__) == {*estimators, "__version__"}

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skcae import ConvAutoencoder, DenoisingConvAutoencoder
+from skcae import ConditionalConvVAE, ConvAutoencoder, DenoisingConvAutoencoder
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def test_story_of_an_estimator(make, X):
     X_hat = ae.inverse_transform(Z)
     assert X_hat.shape == X.shape
     assert X_hat.dtype == np.float32
-    np.testing.assert_array_equal(X_hat, ae.reconstruct(X))
+    if make.cls is not ConditionalConvVAE:  # its codes do not tell the label
+        np.testing.assert_array_equal(X_hat, ae.reconstruct(X))
     scores = ae.score_samples(X)
     assert scores.shape == (200,)
     assert scores.dtype == np.float64
-    np.testing.assert_allclose(scores, -((X_hat - X) ** 2).mean(1), rtol=1e-4)
     assert isinstance(ae.score(X), float)
     assert ae.score(X) == pytest.approx(scores.mean())
     np.testing.assert_array_equal(ae.decision_function(X), scores - ae.offset_)
@@ -62,6 +62,12 @@ def test_story_of_an_estimator(make, X):
     assert list(names) == [f"{type(ae).__name__.lower()}{i}" for i in range(4)]
 
 
+def test_score_is_minus_the_loss_of_the_reconstruction(make_with_loss, X):
+    ae = make_with_loss().fit(X)
+    expected = -((ae.reconstruct(X) - X) ** 2).mean(1)
+    np.testing.assert_allclose(ae.score_samples(X), expected, rtol=1e-4)
+
+
 def test_images_and_rows_are_the_same_data(make, X):
     rows, images = make().fit(X), make(input_shape=None).fit(X.reshape(-1, 8, 8))
     np.testing.assert_array_equal(rows.transform(X), images.transform(X))
@@ -72,9 +78,9 @@ def test_images_and_rows_are_the_same_data(make, X):
     assert rows.reconstruct(X.reshape(-1, 8, 8)).shape == (200, 8, 8)
 
 
-def test_units_do_not_matter(make, X):
-    scale = {"noise_level": 0.3 * 255} if make.cls is DenoisingConvAutoencoder else {}
-    ae, ae_255 = make().fit(X), make(**scale).fit(255 * X - 40)
+def test_units_do_not_matter(make_with_loss, X):
+    scale = {"noise_level": 0.3 * 255} if make_with_loss.cls is DenoisingConvAutoencoder else {}
+    ae, ae_255 = make_with_loss().fit(X), make_with_loss(**scale).fit(255 * X - 40)
     np.testing.assert_allclose(ae_255.transform(255 * X - 40), ae.transform(X), atol=2e-2)
     np.testing.assert_allclose(ae_255.score_samples(255 * X - 40), 255**2 * ae.score_samples(X),
                                rtol=2e-2)  # fmt: skip
@@ -90,20 +96,20 @@ def test_training_loss_is_in_the_units_of_the_score(X):
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i8", "f2", "f4", "f8", ">f4", "g", "bool"])
 def test_every_numeric_type_gives_the_codes_of_its_values(make, X, dtype):
     counts = (X > 0.5) if dtype == "bool" else np.round(16 * X)
-    expected = make().fit(counts.astype(np.float64))
-    given = make().fit(counts.astype(dtype))
+    expected = make(optimizer="sgd").fit(counts.astype(np.float64))
+    given = make(optimizer="sgd").fit(counts.astype(dtype))
     np.testing.assert_allclose(
         given.transform(counts.astype(dtype)),
         expected.transform(counts.astype(np.float64)),
-        atol=0.02,  # training amplifies the last bit
+        atol=1e-4,  # Adam would amplify the last bit of gradients that are zero
     )
 
 
-def test_unsigned_integers_are_scaled_by_their_range_for_cross_entropy(make, X):
+def test_unsigned_integers_are_scaled_by_their_range_for_cross_entropy(make_with_loss, X):
     images = np.round(255 * X).astype(np.uint8)
-    scale = {"noise_level": 0.3 * 255} if make.cls is DenoisingConvAutoencoder else {}
-    as_uint8 = make(loss="binary_crossentropy", **scale).fit(images)
-    as_float = make(loss="binary_crossentropy").fit(images / 255)
+    scale = {"noise_level": 0.3 * 255} if make_with_loss.cls is DenoisingConvAutoencoder else {}
+    as_uint8 = make_with_loss(loss="binary_crossentropy", **scale).fit(images)
+    as_float = make_with_loss(loss="binary_crossentropy").fit(images / 255)
     expected = as_float.score_samples(images / 255)
     np.testing.assert_allclose(as_uint8.score_samples(images), expected, rtol=1e-3)
     np.testing.assert_allclose(
@@ -408,7 +414,8 @@ def test_partial_fit_streams_chunks(make, digits):
     assert ae.n_iter_ == 18
     assert ae.net_.scaling.shift == pytest.approx(np.mean(X * 10 + 3), rel=1e-6)
     assert ae.net_.scaling.scale == pytest.approx(np.std(X * 10 + 3), rel=1e-6)
-    assert ae.loss_curve_[-1] < 0.8 * ae.loss_curve_[0]
+    fallen = ae.loss_curve_[0] - ae.loss_curve_[-1]
+    assert fallen > (0.2 * ae.loss_curve_[0] if "loss" in ae.get_params() else 5)
 
 
 def test_partial_fit_follows_parameters(make, X):
@@ -464,7 +471,7 @@ def test_scikit_learn_callbacks(make, X, y):
             self.events.append((context.task_name, scores[0]))
 
     count = Count()
-    ae = make(contamination=0.1).set_callbacks(count).fit(X)
+    ae = make(contamination=0.1).set_callbacks(count).fit(X, y)
     ends = [e for e in count.events if isinstance(e, tuple)]
     assert [name for name, _ in ends] == ["epoch", "epoch", "fit"]
     assert ends[-1][1] == ends[-2][1] == ae.score(X) > ends[0][1]
@@ -561,8 +568,8 @@ def test_verbose_prints_a_line_an_epoch(make, X, capsys):
     assert bar.endswith("left\n")
 
 
-def test_summary_counts_parameters(make, X):
-    ae = make().fit(X)
+def test_summary_counts_parameters(make_with_loss, X):
+    ae = make_with_loss().fit(X)
     summary = ae.summary()
     n_parameters = sum(p.numel() for p in ae.net_.module_.parameters())
     assert summary.loc["total", "parameters"] == n_parameters

@@ -11,14 +11,14 @@ import skcae
 
 PACKAGE = Path(skcae.__file__).parent
 ROWS = [
-    {"modules", "losses", "corruptions", "datasets", "plots", "_docs"},
+    {"modules", "losses", "priors", "corruptions", "datasets", "plots", "_docs"},
     {"_layout", "_tensors", "_training"},
     {"_net", "_validation", "_callbacks"},
-    {"_base"},
-    {"_autoencoder"},
+    {"_base", "_variational"},
+    {"_autoencoder", "_vae"},
     {"__init__"},
 ]
-TORCH_ONLY = ("modules", "losses", "corruptions")
+TORCH_ONLY = ("modules", "losses", "priors", "corruptions")
 
 
 def _files(name):
