@@ -70,7 +70,9 @@ def main():
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=5000)
-    parser.add_argument("--images", type=int, nargs=2, default=(0, 10_000), help="test images")
+    parser.add_argument(
+        "--images", type=int, nargs=3, default=(0, 10_000, 1), help="test images: first, end, step"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--model", type=Path, help="train it, or read it where the file exists")
     args = parser.parse_args()

@@ -29,6 +29,11 @@ NETWORKS = [
         "fully_convolutional_autoencoder", {"n_channels": 10}, 274_955, 10, id="003 cae_tsne"
     ),
     pytest.param("fashion_autoencoder", {}, 22_331, 2, id="004"),
+    pytest.param("convolutional_vae", {}, 286_485, 10, id="003 cvae"),
+    pytest.param("conditional_vae", {}, 306_005, 10, id="003 conditional, both"),
+    pytest.param(
+        "conditional_vae", {"condition": "decoder"}, 298_005, 10, id="003 conditional, decoder"
+    ),
 ]
 
 # Feature maps along the network, which equal counts do not pin down.
@@ -57,7 +62,10 @@ def fit(name, **arguments):
     X = np.random.default_rng(0).random((8, 28, 28), dtype=np.float32)
     pipeline = isinstance(estimator, Pipeline)
     X = X.reshape(8, -1) if pipeline else X
-    estimator.fit(X)
+    if hasattr(estimator, "condition"):
+        estimator.partial_fit(X, np.arange(8), classes=range(10))
+    else:
+        estimator.fit(X)
     return estimator, estimator[-1] if pipeline else estimator, X
 
 
