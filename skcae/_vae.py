@@ -372,8 +372,10 @@ class ConvVAE(BaseVAE):
 
         Parameters
         ----------
-        X_from, X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            The pairs.
+        X_from : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Where the lines begin.
+        X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Where they end.
         n_steps : int, default=8
             Points on each line, both ends included.
 
@@ -857,8 +859,11 @@ class ConditionalConvVAE(BaseVAE):
 
         Parameters
         ----------
-        X_from, X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            The pairs. All of a line is decoded under the most probable label of its beginning.
+        X_from : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Where the lines begin. A line is decoded under the most probable label of its
+            beginning.
+        X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Where they end.
         n_steps : int, default=8
             Points on each line, both ends included.
 
