@@ -51,7 +51,7 @@ def make_estimator(condition="both", **overrides):
 
 
 def grid(samples):
-    """A figure of ``(10, 10, 28, 28)`` samples: a row for each code, a column for each class."""
+    """A figure of ``(10, 10, 28, 28)`` samples, a column for each class."""
     figure, ax = plt.subplots(figsize=(6, 6.3), layout="constrained")
     ax.imshow(samples.transpose(0, 2, 1, 3).reshape(280, 280), cmap="gray", vmin=0, vmax=1)
     ax.set(xticks=np.arange(14, 280, 28), xticklabels=range(10), yticks=[], xlabel="label")
