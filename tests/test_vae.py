@@ -34,7 +34,7 @@ def y(digits):
 def trained(digits):
     """A conditional model that has learned something, for tests that only look."""
     X, y = digits
-    return ConditionalConvVAE(4, max_epochs=12, random_state=0).fit(X, y)
+    return ConditionalConvVAE(4, hidden_channels=(16, 32), max_epochs=12, random_state=0).fit(X, y)
 
 
 # Likelihood -------------------------------------------------------------------------------------
@@ -169,7 +169,8 @@ def test_options_of_the_bound_do_what_they_say(digits):
     X = digits[0]
 
     def fit(**parameters):
-        return ConvVAE(8, max_epochs=8, random_state=0, **parameters).fit(X)
+        small = {"hidden_channels": (8, 16), "max_epochs": 8, "random_state": 0}
+        return ConvVAE(8, **small, **parameters).fit(X)
 
     kl = {name: fit(**parameters).elbo(X, 10)[1].mean() for name, parameters in {
         "defaults": {}, "beta=4": {"beta": 4}, "free bits": {"beta": 4, "free_bits": 2.0},
@@ -189,7 +190,7 @@ def test_warm_up_starts_without_the_divergence(X):
 
 def test_gaussian_variance_is_the_mean_squared_error(digits):
     X = digits[0]
-    vae = ConvVAE(8, random_state=0).fit(X)
+    vae = ConvVAE(8, hidden_channels=(8, 16), random_state=0).fit(X)
     mean, std = vae.posterior(X)
     noise = np.random.default_rng(0).normal(size=mean.shape).astype(np.float32)
     squares = np.mean((vae.inverse_transform(mean + std * noise) - X) ** 2)
@@ -224,7 +225,7 @@ def test_collapse_is_noticed(digits):
         vae = ConvVAE(4, beta=1000.0, max_epochs=5, random_state=0).fit(X)
     assert not vae.active_units_.any()
     assert vae.summary().loc["active units", "output_shape"] == "0 of 4"
-    vae = ConvVAE(4, random_state=0).fit(digits[0])
+    vae = ConvVAE(4, hidden_channels=(8, 16), random_state=0).fit(digits[0])
     assert vae.active_units_.all()
     assert vae.summary().loc["active units", "output_shape"] == "4 of 4"
 
@@ -307,7 +308,7 @@ def test_samples(make_vae, X):
 def test_samples_resemble_the_data(digits):
     X = digits[0] * 255
     for seed in range(2):
-        vae = ConvVAE(8, random_state=seed).fit(X)
+        vae = ConvVAE(8, hidden_channels=(16, 32), random_state=seed).fit(X)
         samples = vae.sample(2000, random_state=seed)
         assert np.abs(samples.mean(0) - X.mean(0)).mean() < 0.06 * 255
         assert 0.4 < samples.std(0).mean() / X.std(0).mean() < 1.1
