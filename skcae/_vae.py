@@ -4,9 +4,9 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -195,7 +195,7 @@ class BaseVAE(BaseAutoencoder):
         return self._as_given(self.net_.decode(Z, codes))
 
     def _interpolate(self, X_from, X_to, n_steps, codes_of):
-        start, end = self.transform(X_from), self.transform(X_to)
+        start, end = (self.net_.encode(self._validate(X)[0]) for X in (X_from, X_to))
         if len(start) != len(end):
             raise ValueError(
                 f"X_from has {len(start)} samples and X_to has {len(end)}; pass pairs."
@@ -205,7 +205,9 @@ class BaseVAE(BaseAutoencoder):
         return self._decode_grid(Z, codes_of(X_from))
 
     def _traverse(self, X, n_steps, span, codes_of):
-        Z = np.zeros((1, self.n_components_), np.float32) if X is None else self.transform(X)
+        Z = np.zeros((1, self.n_components_), np.float32)
+        if X is not None:
+            Z = self.net_.encode(self._validate(X)[0])
         if len(Z) != 1:
             raise ValueError(f"X has {len(Z)} samples; pass one, or None for the centre.")
         steps = np.linspace(-span, span, _check_count("n_steps", n_steps), dtype=np.float32)
@@ -599,7 +601,8 @@ class ConditionalConvVAE(BaseVAE):
     def _check_target(self, target, rows, reset):
         y = np.zeros(len(rows), int) if target.y is None else column_or_1d(target.y, warn=True)
         check_consistent_length(rows, y)
-        assert_all_finite(y, input_name="y")
+        if pd.isna(y).any():
+            raise ValueError("y contains NaN or None; give every sample a label.")
         check_classification_targets(y)
         if reset:
             self.classes_ = np.unique(y if target.classes is None else target.classes)
@@ -622,14 +625,15 @@ class ConditionalConvVAE(BaseVAE):
             return None
         y = np.full(len(rows), y) if np.ndim(y) == 0 else column_or_1d(y, warn=True)
         check_consistent_length(rows, y)
-        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        unknown = self.classes_[codes] != y
-        if np.any(unknown):
+        places = {label: i for i, label in enumerate(self.classes_.tolist())}
+        labels = y.tolist()
+        unknown = [label for label in labels if label not in places]
+        if unknown:
             raise ValueError(
-                f"y has the unknown label {y[unknown].tolist()[0]!r}; the classes are "
+                f"y has the unknown label {unknown[0]!r}; the classes are "
                 f"{self.classes_.tolist()}."
             )
-        return codes
+        return np.array([places[label] for label in labels], dtype=np.int64)
 
     # Applying -------------------------------------------------------------------------------
 

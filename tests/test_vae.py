@@ -316,6 +316,7 @@ def test_samples_resemble_the_data(digits):
 
 def test_interpolation_and_traversal(make_vae, X):
     vae = make_vae(input_shape=None).fit(X)
+    vae.set_output(transform="pandas")  # of codes, not of images
     lines = vae.interpolate(X[:3], X[3:6], n_steps=5)
     assert lines.shape == (3, 5, 8, 8)
     np.testing.assert_array_equal(lines[:, 0], vae.reconstruct(X[:3]))
@@ -412,9 +413,13 @@ def test_bad_labels(X, y):
         vae.fit(X, X[:, 3, 3] + 0.1)
     with pytest.raises(ValueError, match="NaN"):
         vae.fit(X, np.where(y == 3, np.nan, y))
+    with pytest.raises(ValueError, match="None; give every sample a label"):
+        vae.fit(X, np.where(y == 3, None, "a"))
     assert not hasattr(vae, "classes_")
     vae.fit(X, y)
     before = vae.score_samples(X, y)
+    with pytest.raises(ValueError, match=r"unknown label 'a'; the classes are"):
+        vae.score(X, np.full(len(X), "a"))
     with pytest.raises(ValueError, match=r"unknown label 10; the classes are"):
         vae.score(X, y + 2)
     with pytest.raises(ValueError, match="continuous"):
