@@ -84,8 +84,11 @@ class ConvAutoencoder(BaseAutoencoder):
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
+        trim_fraction=0.0,
         warm_start=False,
+        anomaly_score="joint",
         contamination="auto",
+        calibration=None,
         net_params=None,
         device="auto",
         precision="float32",
@@ -113,8 +116,11 @@ class ConvAutoencoder(BaseAutoencoder):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.trim_fraction = trim_fraction
         self.warm_start = warm_start
+        self.anomaly_score = anomaly_score
         self.contamination = contamination
+        self.calibration = calibration
         self.net_params = net_params
         self.device = device
         self.precision = precision
@@ -217,8 +223,11 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
+        trim_fraction=0.0,
         warm_start=False,
+        anomaly_score="joint",
         contamination="auto",
+        calibration=None,
         net_params=None,
         device="auto",
         precision="float32",
@@ -249,8 +258,11 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.trim_fraction = trim_fraction
         self.warm_start = warm_start
+        self.anomaly_score = anomaly_score
         self.contamination = contamination
+        self.calibration = calibration
         self.net_params = net_params
         self.device = device
         self.precision = precision

@@ -10,15 +10,16 @@ import torch
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
-    OutlierMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._calibration import Calibration, splits
 from ._callbacks import CallbackBridge, CallbackSupportMixin, with_callbacks
+from ._detector import Detector
 from ._layout import Layout, Scaling
 from ._net import Net
 from ._tensors import Rows
@@ -35,6 +36,7 @@ from ._validation import (
 )
 from .losses import LOSSES, Loss, as_loss
 from .modules import ACTIVATIONS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, Autoencoder
+from .scores import SCORES, Score, as_score
 
 ARCHITECTURE = (
     "hidden_channels",
@@ -58,7 +60,7 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    OutlierMixin,
+    Detector,
     BaseEstimator,
 ):
     """Everything that the autoencoders share; each leaf lists its own parameters."""
@@ -77,6 +79,7 @@ class BaseAutoencoder(
         "tied_weights": ["boolean"],
         "module": [callable, None],
         "loss": [_names(LOSSES), callable, Loss],
+        "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
         "optimizer": [_names(OPTIMIZERS), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [_names(LR_SCHEDULES), callable],
@@ -86,6 +89,12 @@ class BaseAutoencoder(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "anomaly_score": [_names(SCORES), callable, Score],
+        "calibration": [
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            Interval(Integral, 2, None, closed="left"),
+            None,
+        ],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "net_params": [dict, None],
         "device": [str, torch.device],
@@ -141,51 +150,46 @@ class BaseAutoencoder(
         """
         return self._partial_fit(X)
 
-    def fit_predict(self, X, y=None, **kwargs):
-        """Fit on `X` and tell its outliers: -1 outlier, +1 inlier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-        y : Ignored
-            Present for API consistency.
-        **kwargs : dict
-            Passed to `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            -1 for outliers, +1 for inliers.
-        """
-        return self.fit(X, y, **kwargs).predict(X)
-
     def _fit(self, X, y=None, target=None):
-        observers, bridge = [], None
+        observers = []
         if hasattr(self, "_init_callback_context"):
-            bridge = CallbackBridge(self, X, y)
-            observers.append(bridge)
-        if self.verbose:
-            observers.append(Progress(self.max_epochs, bar=self.verbose > 1))
+            observers.append(CallbackBridge(self, X, y))
         with _all_or_nothing(self):
             rows, layout = self._validate_fit(X, reset=True)
             target = self._check_target(target, rows, reset=True)
-            net = self._make_net(layout, len(rows), paired=target is not None)
-            if self.warm_start and hasattr(self, "net_"):
-                net.continue_from(self.net_)
-            net.scaling = self._make_scaling(net.loss, rows)
-            if bridge:
-                bridge.attributes = lambda: self._learned(net, rows)
-            net.train(
-                *self._to_train(net, rows, target),
-                epochs=self.max_epochs,
-                lr_schedule=row(LR_SCHEDULES, self.lr_schedule),
-                validation_fraction=self.validation_fraction if self.early_stopping else None,
-                patience=self.n_iter_no_change if self.early_stopping else None,
-                observers=observers,
-            )
-            vars(self).update(self._learned(net, rows))
+            pairs = self._split(rows, target)
+            if self._holds_out():
+                first, folds = pairs[0][0], []
+            else:
+                first, folds = slice(None), pairs
+            net = self._train(rows[first], _rows_of(target, first), layout, observers)
+            nets = [self._train(rows[i], _rows_of(target, i), layout) for i, _ in folds] or [net]
+            self._calibrate(nets, [rows[i] for _, i in pairs])
         return self
+
+    def _train(self, rows, target, layout, observers=None):
+        """A net trained on the rows; with ``observers``, the one that the estimator keeps."""
+        net = self._make_net(layout, len(rows), paired=target is not None)
+        keep = observers is not None
+        if keep and self.warm_start and hasattr(self, "net_"):
+            net.continue_from(self.net_)
+        net.scaling = self._make_scaling(net.loss, rows)
+        for bridge in observers or []:
+            bridge.attributes = lambda: self._learned(net, rows, target)
+        progress = [Progress(self.max_epochs, bar=self.verbose > 1)] if self.verbose else []
+        net.train(
+            *self._to_train(net, rows, target),
+            epochs=self.max_epochs,
+            lr_schedule=row(LR_SCHEDULES, self.lr_schedule),
+            validation_fraction=self.validation_fraction if self.early_stopping else None,
+            patience=self.n_iter_no_change if self.early_stopping else None,
+            observers=[*(observers or []), *progress],
+        )
+        if keep:
+            vars(self).update(self._learned(net, rows, target))
+        else:
+            net.learn_usual(rows, self._labels_of(target))
+        return net
 
     def _partial_fit(self, X, target=None):
         self._validate_params()  # scikit-learn skips it on a fitted estimator
@@ -195,9 +199,18 @@ class BaseAutoencoder(
                 f"{self._loss_text()} is not the {self._loss_parameter} of the calls before, on "
                 f"which the scaling of the data depends; set it back, or start anew with fit."
             )
+        if self.calibration is not None and not self._holds_out():
+            raise ValueError(
+                f"calibration={self.calibration} folds need all data at once, in fit; pass the "
+                f"share of each chunk to hold out, or None and call recalibrate at the end."
+            )
         with _all_or_nothing(self):
             rows, layout = self._validate_fit(X, reset=first)
             target = self._check_target(target, rows, reset=first)
+            pairs = self._split(rows, target)
+            held_out = [rows[i] for _, i in pairs]
+            for index, _ in pairs:
+                rows, target = rows[index], _rows_of(target, index)
             net = self._make_net(layout, len(rows), paired=target is not None)
             if first:
                 net.scaling = self._make_scaling(net.loss, rows)
@@ -209,22 +222,43 @@ class BaseAutoencoder(
             net.train(
                 *self._to_train(net, rows, target), epochs=1, streaming=True, observers=observers
             )
-            vars(self).update(self._learned(net, rows))
+            vars(self).update(self._learned(net, rows, target))
+            self._calibrate([net], held_out)
         return self
 
-    def _learned(self, net, rows):
-        """The fitted attributes that `fit` leaves behind."""
+    def _holds_out(self):
+        """Whether a share of the samples is held out to calibrate on."""
+        return self.calibration is not None and not isinstance(self.calibration, Integral)
+
+    def _split(self, rows, target):
+        if self.calibration is None:
+            return []
+        if target is not None:
+            check_consistent_length(rows, target)
+        return splits(
+            self.calibration, len(rows), np.random.default_rng(draw_seed(self.random_state))
+        )
+
+    def _calibrate(self, nets, held_out):
+        self.calibration_ = None
+        if held_out:
+            pairs = zip(nets, held_out, strict=True)
+            self.calibration_ = Calibration([(net, net.unusual(rows)) for net, rows in pairs])
+        if self.contamination == "auto" and self._holds_out():
+            self.offset_ = _fence(-self.calibration_.parts[0][1])
+
+    def _learned(self, net, rows, target):
+        """The fitted attributes that training leaves behind."""
+        net.learn_usual(rows, self._labels_of(target))
         if self.contamination == "auto":
-            scores = -net.losses(rows[:: -(-len(rows) // N_FENCE)])
-            low, high = np.percentile(scores, [25, 75])
-            offset = low - 1.5 * (high - low)
+            offset = _fence(-net.unusual(rows[:: -(-len(rows) // N_FENCE)]))
         else:
-            offset = np.percentile(-net.losses(rows), 100 * self.contamination)
+            offset = float(np.percentile(-net.unusual(rows), 100 * self.contamination))
         return {
             "net_": net,
             "input_shape_": net.layout.shape,
             "n_components_": net.code_size_,
-            "offset_": float(offset),
+            "offset_": offset,
         }
 
     def _make_net(self, layout, n_samples, paired):
@@ -250,6 +284,8 @@ class BaseAutoencoder(
                 "seed": draw_seed(self.random_state),
                 "corruption": None if paired else self._make_corruption(),
                 "precision": self.precision,
+                "score": as_score(self.anomaly_score),
+                "trim": self.trim_fraction,
                 "optimizer": row(OPTIMIZERS, self.optimizer),
                 "lr": self.learning_rate,
                 "batch_size": batch_size(self.batch_size, n_samples),
@@ -280,6 +316,10 @@ class BaseAutoencoder(
 
     def _check_target(self, target, rows, reset):
         return target
+
+    def _labels_of(self, target):
+        """Integer codes of labels, of a conditional model."""
+        return None
 
     def _make_corruption(self):
         return None
@@ -397,77 +437,11 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X)
-        X_hat = self.net_.reconstruct(rows)
-        return X_hat if image_shape is None else X_hat.reshape(-1, *image_shape)
+        return self._shaped(self.net_.reconstruct(rows), image_shape)
 
-    def score_samples(self, X):
-        """Compute minus the loss of each sample; higher is more normal.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,), float64
-            Negative mean loss over the values of each sample, in the units of `X` (squared, for
-            the squared error; nats, for cross-entropy). It does not depend on the other rows.
-        """
-        check_is_fitted(self)
-        return -self.net_.losses(self._validate(X)[0])
-
-    def score(self, X, y=None, sample_weight=None):
-        """Average ``score_samples``, which a grid search maximizes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-        y : Ignored
-            Present for API consistency.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-            Negative mean loss.
-        """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
-
-    def decision_function(self, X):
-        """Compute ``score_samples`` minus `offset_`; negative for outliers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,), float64
-            Shifted scores.
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X):
-        """Tell outliers from inliers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            -1 for outliers, +1 for inliers.
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+    def _shaped(self, rows, image_shape):
+        """Rows in the layout of the `X` of this call."""
+        return rows if image_shape is None else rows.reshape(-1, *image_shape)
 
     # Reading the result ---------------------------------------------------------------------
 
@@ -561,6 +535,16 @@ class BaseAutoencoder(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _rows_of(target, index):
+    return None if target is None else _safe_indexing(target, index)
+
+
+def _fence(scores):
+    """1.5 interquartile ranges below the lower quartile (Tukey, 1977)."""
+    low, high = np.percentile(scores, [25, 75])
+    return float(low - 1.5 * (high - low))
 
 
 @contextmanager

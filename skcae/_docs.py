@@ -86,14 +86,37 @@ TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default=
     n_iter_no_change : int, default=5
         Epochs without a lower validation loss after which `early_stopping` stops.
 
+    trim_fraction : float in [0, 0.5), default=0.0
+        Share of each batch, that which is explained worst, from which the network does not learn
+        after the first fifth of the steps. For training data with anomalies in it: pass
+        somewhat more than their share.
+
     warm_start : bool, default=False
         `fit` goes on from the weights of the fit before.
+
+    anomaly_score : {scores}, callable or :class:`~skcae.scores.Score`, default={default}
+        What `score_samples` is the negative of; see :mod:`skcae.scores`. "loss" is
+        {mean_loss}, "max_error" and "top_error" are the largest error
+        of a value and the mean of the largest 5 %, "ssim" the structural dissimilarity. The
+        others are of the code: its distance from the mean ("mahalanobis") or from its nearest
+        neighbours ("neighbors"), minus its log-density under a mixture of normal distributions
+        ("mixture"), or the mean of that of the code together with the logarithms of the error on
+        three grids, and with the last feature map ("joint"); they are learned from at most 5000
+        training samples.{more}
+        A callable takes :class:`~skcae.scores.Evidence`, and returns a value for each sample,
+        higher for more abnormal.
 
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of outliers in the training data, which sets `offset_` so that this share of it is
         predicted as outliers. "auto" puts `offset_` 1.5 interquartile ranges below the lower
         quartile of the training scores, the box plot's fence (Tukey, 1977). Both come from data
-        that the network was trained on: expect more alarms on new data.
+        that the network was trained on: expect more alarms on new data, and see `calibration`.
+        With a share held out, "auto" is the fence of the scores of that.
+
+    calibration : float in (0, 1), int or None, default=None
+        What `p_values` compares with. A float holds out that share of the samples, on which the
+        network is then not trained; an int trains a network more for each of so many folds, and
+        wastes no data. None: nothing, but `recalibrate` can be called later.
 
     net_params : dict, default=None
         Arguments for :class:`skorch.net.NeuralNet`: ``callbacks``, and those of the optimizer
@@ -145,6 +168,9 @@ ATTRIBUTES = """net_ : skorch.net.NeuralNet
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
 
+    calibration_ : object or None
+        Scores of samples that were held out, for `p_values`.
+
     device_ : str
         Device that was used."""
 
@@ -189,6 +215,20 @@ VAE_ATTRIBUTES = """
         Components of the code whose posterior mean varies between samples, by more than 0.01
         (Burda et al., 2016). The others have collapsed onto the prior."""
 
+_NAMES = '"loss", "max_error", "top_error", "ssim", "mahalanobis", "neighbors", "mixture", "joint"'
+SCORES_OF_AUTOENCODERS = {
+    "scores": "{" + _NAMES + "}",
+    "default": '"joint"',
+    "mean_loss": "the mean loss of a sample",
+    "more": "",
+}
+SCORES_OF_VAES = {
+    "scores": "{" + _NAMES + ', "reconstruction", "kl"}',
+    "default": '"loss"',
+    "mean_loss": "minus the log-likelihood",
+    "more": """ "reconstruction" and "kl" are the two terms of the bound.""",
+}
+
 
 def shared(cls):
     """Fill the shared texts into the docstring of an estimator."""
@@ -200,6 +240,7 @@ def shared(cls):
         "likelihood": LIKELIHOOD,
         "vae_attributes": VAE_ATTRIBUTES,
     }
+    texts |= SCORES_OF_VAES if hasattr(cls, "elbo") else SCORES_OF_AUTOENCODERS
     for name, text in texts.items():
         cls.__doc__ = cls.__doc__ and cls.__doc__.replace(f"{{{name}}}", text)
     if cls.__doc__ and "tied_weights" not in cls._parameter_constraints:

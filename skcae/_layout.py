@@ -143,6 +143,7 @@ class Scaling:
         delta, share = mean - self.shift, X.size / count
         shift = self.shift + share * delta
         variance = (1 - share) * self.variance + share * var + (1 - share) * share * delta**2
+        _check_range(X, variance)
         # Rounding leaves constant data a variance of about (eps * shift) ** 2.
         constant = variance <= (10 * np.finfo(np.float64).eps * shift) ** 2
         return Scaling(shift, 1.0 if constant else math.sqrt(variance), variance, count)
@@ -153,6 +154,17 @@ class Scaling:
 
     def inverse(self, x):
         return x * self.scale + self.shift
+
+
+def _check_range(X, variance):
+    """Results are in single precision, and the variance of tiny values is lost in double."""
+    low, high = float(X.min()), float(X.max())
+    largest = max(abs(low), abs(high))
+    if largest > 1e37 or (low != high and variance < np.finfo(np.float64).tiny):
+        raise ValueError(
+            f"X has values up to {largest:g}, which single precision cannot hold; rescale X, for "
+            f"instance with StandardScaler."
+        )
 
 
 def _mean_and_variance(X, values_per_block=2**22):

@@ -16,11 +16,15 @@ from torch import Tensor
 
 from ._tensors import AlignedLinear, padded, tile_size, to_tensor
 from ._training import OPTIMIZERS, Run, StopTraining
+from ._usual import Usual
 from .losses import PerSampleLoss
 from .modules import Autoencoder, VariationalAutoencoder, _custom, initialize_
+from .scores import SCORES, Evidence
 
 # The networks whose weights ``initialize_`` draws.
 OWN_NETWORKS = (Autoencoder, VariationalAutoencoder)
+# Share of the steps after which the worst of each batch are ignored; range of standardized data.
+TRIM_WARMUP, STANDARD_RANGE = 0.2, 4.0
 
 
 class Net(NeuralNet):
@@ -31,7 +35,17 @@ class Net(NeuralNet):
     """
 
     def __init__(
-        self, module, *, loss, layout, seed, corruption=None, precision="float32", **options
+        self,
+        module,
+        *,
+        loss,
+        layout,
+        seed,
+        corruption=None,
+        precision="float32",
+        score=SCORES["loss"],
+        trim=0.0,
+        **options,
     ):
         self.build_arguments = {
             "module": module,
@@ -40,11 +54,13 @@ class Net(NeuralNet):
             "seed": seed,
             "corruption": corruption,
             "precision": precision,
+            "score": score,
+            "trim": trim,
             **options,
         }
         self.loss, self.layout, self.seed = loss, layout, seed
-        self.corruption, self.precision = corruption, precision
-        self.scaling = None
+        self.corruption, self.precision, self.trim = corruption, precision, trim
+        self.scaling, self.usual = None, Usual(score)
         super().__init__(
             module,
             criterion=PerSampleLoss,
@@ -113,7 +129,7 @@ class Net(NeuralNet):
 
     def continue_from(self, other):
         """Take over what another net has learned, with this one's hyperparameters."""
-        state = other._state()
+        state = other._state() | {"usual": other.usual.for_score(self.usual.score)}
         if type(self.optimizer_) is not type(other.optimizer_):
             state["optimizer"] = None
         try:
@@ -134,6 +150,7 @@ class Net(NeuralNet):
             "noise_generator": self.noise_generator_.get_state().numpy(),
             "history": list(self.history),
             "scaling": self.scaling,
+            "usual": self.usual,
         }
 
     def _load_state(self, state):
@@ -149,7 +166,7 @@ class Net(NeuralNet):
         if noise.shape == self.noise_generator_.get_state().shape:  # the same kind of device
             self.noise_generator_.set_state(noise)
         self.history_ = History(state["history"])
-        self.scaling = state["scaling"]
+        self.scaling, self.usual = state["scaling"], state["usual"]
         return self
 
     def __reduce__(self):
@@ -268,7 +285,20 @@ class Net(NeuralNet):
 
     def _objective(self, inputs: Tensor, target: Tensor) -> Tensor:
         """The mean loss of a batch."""
-        return self.criterion_.mean(self._output(inputs), target)
+        output = self._output(inputs)
+        if not self._trims():
+            return self.criterion_.mean(output, target)
+        return self._trimmed_mean(self.criterion_(output, target))
+
+    def _trims(self):
+        return self.trim and self.share >= TRIM_WARMUP
+
+    def _trimmed_mean(self, losses: Tensor) -> Tensor:
+        """The mean without the largest losses."""
+        return losses.topk(self._n_kept(len(losses)), largest=False, sorted=False).values.mean()
+
+    def _n_kept(self, n):
+        return n - int(self.trim * n)
 
     def _tell(self, event, inputs, target, **kwargs):
         """Call the user's callbacks within an epoch."""
@@ -365,6 +395,50 @@ class Net(NeuralNet):
             )
         losses = self.in_units(losses.astype(np.float64))
         return np.where(np.isnan(losses), np.inf, losses)  # overflow: as bad as can be
+
+    # Anomalies ------------------------------------------------------------------------------
+
+    def learn_usual(self, X, labels=None):
+        """Learn what is usual from rows of training data."""
+        self.usual.learn(self, X, labels, self.trim)
+
+    def unusual(self, X, labels=None):
+        """How unusual each row is, float64, higher for more."""
+        return self.usual.unusual(self, X, labels)
+
+    def error_map(self, X, standardize, labels=None):
+        return self.usual.error_map(self, X, standardize, labels)
+
+    def over_evidence(self, function, X, labels=None):
+        """Apply a function of the :class:`Evidence` to tiles of rows."""
+        return self._by_tiles(lambda x: function(self._evidence(self._standardize(x))), X)
+
+    def _evidence(self, x: Tensor) -> Evidence:
+        z, features = self._encode_with_features(self.module_, self.module_.encode, x)
+        output = self.module_.decode(z).float()
+        x_hat = self.loss.link(output)
+        values = self.loss.function(output, x)
+        if values.shape != x.shape:
+            values = (x_hat - x) ** 2
+        return Evidence(x, x_hat, values, z, self._data_range(), features)
+
+    def _encode_with_features(self, network, encode, *inputs):
+        """What an encoder returns, and the feature map before its dense layers, if any."""
+        encoder, maps = getattr(network, "encoder", None), []
+        if self.module not in OWN_NETWORKS or not len(encoder.stages) or not len(encoder.dense):
+            return encode(*inputs), None
+        hook = encoder.stages.register_forward_hook(lambda *args: maps.append(args[-1]))
+        try:
+            return encode(*inputs), maps[0]
+        finally:
+            hook.remove()
+
+    def _data_range(self):
+        return 1.0 if self.loss.unit_interval else STANDARD_RANGE
+
+    def error_in_units(self, errors):
+        """Errors of values in the units of the input."""
+        return self.in_units(errors)
 
     def _standardize(self, x: Tensor) -> Tensor:
         return self.scaling.forward(x).float()

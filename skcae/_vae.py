@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -24,6 +23,7 @@ from ._variational import Labels, VariationalNet
 from .losses import LIKELIHOODS, Likelihood
 from .modules import CONDITIONS, VariationalAutoencoder
 from .priors import PRIORS
+from .scores import LIKELIHOOD_SCORES, SCORES, Score
 
 # A component of the code is active if its posterior mean varies more (Burda et al., 2016).
 ACTIVE_VARIANCE = 0.01
@@ -45,6 +45,11 @@ class BaseVAE(BaseAutoencoder):
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
     del _parameter_constraints["loss"]
+    _parameter_constraints["anomaly_score"] = [
+        _names(SCORES | LIKELIHOOD_SCORES),
+        callable,
+        Score,
+    ]
 
     def _loss(self):
         return (
@@ -62,7 +67,7 @@ class BaseVAE(BaseAutoencoder):
             "n_importance_samples": self.n_importance_samples,
         }
 
-    def _learned(self, net, rows):
+    def _learned(self, net, rows, target):
         means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
         active = means.var(axis=0) > ACTIVE_VARIANCE
         if len(means) > 1 and not active.any():
@@ -73,7 +78,7 @@ class BaseVAE(BaseAutoencoder):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        return super()._learned(net, rows) | {"active_units_": active}
+        return super()._learned(net, rows, target) | {"active_units_": active}
 
     def _estimate(self, X, y, n_samples):
         """Estimates of the log-likelihood and standard errors, ``(2, n_samples)``."""
@@ -83,9 +88,6 @@ class BaseVAE(BaseAutoencoder):
     def _codes(self, y, rows):
         """Integer codes of the labels ``y``, for a conditional model."""
         return None
-
-    def _shaped(self, rows, image_shape):
-        return rows if image_shape is None else rows.reshape(-1, *image_shape)
 
     def posterior(self, X):
         """Compute mean and standard deviation of the code given each sample.
@@ -107,7 +109,7 @@ class BaseVAE(BaseAutoencoder):
         return moments[:, 0], moments[:, 1]
 
     def score_samples(self, X):
-        """Estimate the log-likelihood of each sample, by `n_importance_samples` draws.
+        """Estimate the log-likelihood of each sample, or what `anomaly_score` names.
 
         Parameters
         ----------
@@ -117,11 +119,14 @@ class BaseVAE(BaseAutoencoder):
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            The importance-weighted bound of the log-likelihood in nats, in the units of `X`. The
-            draws belong to the estimator: a score never changes between calls, and does not
+            The importance-weighted bound of the log-likelihood, from `n_importance_samples`
+            draws, in nats and in the units of `X`; with another `anomaly_score` its negative.
+            The draws belong to the estimator: a score never changes between calls, and does not
             depend on the other rows.
         """
         check_is_fitted(self)
+        if self.net_.usual.score != SCORES["loss"]:
+            return super().score_samples(X)
         return self._estimate(X, None, self.n_importance_samples)[0]
 
     def log_likelihood(self, X, n_samples=1000, return_std=False):
@@ -195,7 +200,7 @@ class BaseVAE(BaseAutoencoder):
         return self._as_given(self.net_.decode(Z, codes))
 
     def _interpolate(self, X_from, X_to, n_steps, codes_of):
-        start, end = (self.net_.encode(self._validate(X)[0]) for X in (X_from, X_to))
+        start, end = (self.net_.encode(self._validate(X)[0], codes_of(X)) for X in (X_from, X_to))
         if len(start) != len(end):
             raise ValueError(
                 f"X_from has {len(start)} samples and X_to has {len(end)}; pass pairs."
@@ -205,6 +210,8 @@ class BaseVAE(BaseAutoencoder):
         return self._decode_grid(Z, codes_of(X_from))
 
     def _traverse(self, X, n_steps, span, codes_of):
+        if not np.isfinite(span):
+            raise ValueError(f"span={span!r} is not finite; pass a number such as 2.0.")
         Z = np.zeros((1, self.n_components_), np.float32)
         if X is not None:
             Z = self.net_.encode(self._validate(X)[0])
@@ -307,8 +314,11 @@ class ConvVAE(BaseVAE):
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
+        trim_fraction=0.0,
         warm_start=False,
+        anomaly_score="loss",
         contamination="auto",
+        calibration=None,
         net_params=None,
         device="auto",
         precision="float32",
@@ -342,8 +352,11 @@ class ConvVAE(BaseVAE):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.trim_fraction = trim_fraction
         self.warm_start = warm_start
+        self.anomaly_score = anomaly_score
         self.contamination = contamination
+        self.calibration = calibration
         self.net_params = net_params
         self.device = device
         self.precision = precision
@@ -504,8 +517,11 @@ class ConditionalConvVAE(BaseVAE):
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
+        trim_fraction=0.0,
         warm_start=False,
+        anomaly_score="loss",
         contamination="auto",
+        calibration=None,
         net_params=None,
         device="auto",
         precision="float32",
@@ -539,8 +555,11 @@ class ConditionalConvVAE(BaseVAE):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.trim_fraction = trim_fraction
         self.warm_start = warm_start
+        self.anomaly_score = anomaly_score
         self.contamination = contamination
+        self.calibration = calibration
         self.net_params = net_params
         self.device = device
         self.precision = precision
@@ -599,41 +618,55 @@ class ConditionalConvVAE(BaseVAE):
         return options | {"module__n_classes": n_classes, "n_classes": n_classes}
 
     def _check_target(self, target, rows, reset):
-        y = np.zeros(len(rows), int) if target.y is None else column_or_1d(target.y, warn=True)
+        if target.y is None and not reset and self.classes_.tolist() != [0]:
+            raise ValueError(
+                f"y is missing, but the calls before had the labels {self._class_list()}; pass y."
+            )
+        y = np.zeros(len(rows), int) if target.y is None else _as_labels(target.y, "y")
         check_consistent_length(rows, y)
-        if pd.isna(y).any():
-            raise ValueError("y contains NaN or None; give every sample a label.")
         check_classification_targets(y)
         if reset:
-            self.classes_ = np.unique(y if target.classes is None else target.classes)
+            classes = np.unique(
+                y if target.classes is None else _as_labels(target.classes, "classes")
+            )
+            if self.warm_start and hasattr(self, "net_") and list(classes) != list(self.classes_):
+                raise ValueError(
+                    f"y has the classes {pd.Index(classes).tolist()}, but the fit before had "
+                    f"{self._class_list()}, and warm_start=True goes on from it; pass the same "
+                    f"classes, or set warm_start=False."
+                )
+            self.classes_ = classes
         elif target.classes is not None and not np.array_equal(
-            np.unique(target.classes), self.classes_
+            np.unique(_as_labels(target.classes, "classes")), self.classes_
         ):
             raise ValueError(
                 f"classes={target.classes!r} are not those of the first call to partial_fit, "
-                f"{self.classes_.tolist()}; leave classes out, or start anew with fit."
+                f"{self._class_list()}; leave classes out, or start anew with fit."
             )
         return self._codes(y, rows)
 
     def _to_train(self, net, rows, target):
-        net.count_classes(target)
         inputs, _ = super()._to_train(net, rows, None)
         return inputs, Labels(target, len(self.classes_), net.device)
 
     def _codes(self, y, rows):
         if y is None:
             return None
-        y = np.full(len(rows), y) if np.ndim(y) == 0 else column_or_1d(y, warn=True)
+        y = _as_labels([y] * len(rows) if np.ndim(y) == 0 else y, "y")
         check_consistent_length(rows, y)
-        places = {label: i for i, label in enumerate(self.classes_.tolist())}
-        labels = y.tolist()
-        unknown = [label for label in labels if label not in places]
-        if unknown:
+        codes = pd.Index(self.classes_).get_indexer(pd.Index(y))
+        if (codes < 0).any():
+            unknown = pd.Index(y).tolist()[int(np.argmin(codes))]
             raise ValueError(
-                f"y has the unknown label {unknown[0]!r}; the classes are "
-                f"{self.classes_.tolist()}."
+                f"y has the unknown label {unknown!r}; the classes are {self._class_list()}."
             )
-        return np.array([places[label] for label in labels], dtype=np.int64)
+        return codes.astype(np.int64)
+
+    def _class_list(self):
+        return pd.Index(self.classes_).tolist()
+
+    def _labels_of(self, target):
+        return target
 
     # Applying -------------------------------------------------------------------------------
 
@@ -743,7 +776,7 @@ class ConditionalConvVAE(BaseVAE):
         return self._shaped(self.net_.decode(Z, codes), image_shape)
 
     def score_samples(self, X, y=None):
-        r"""Estimate the log-likelihood of each sample, by `n_importance_samples` draws.
+        r"""Estimate the log-likelihood of each sample, or what `anomaly_score` names.
 
         Parameters
         ----------
@@ -755,14 +788,18 @@ class ConditionalConvVAE(BaseVAE):
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            The importance-weighted bound of the log-likelihood in nats, in the units of `X`. It
+            The importance-weighted bound of the log-likelihood, from `n_importance_samples`
+            draws, in nats and in the units of `X`; with another `anomaly_score` its negative. It
             does not depend on the other rows.
         """
         check_is_fitted(self)
-        return self._estimate(X, y, self.n_importance_samples)[0]
+        if self.net_.usual.score == SCORES["loss"]:
+            return self._estimate(X, y, self.n_importance_samples)[0]
+        rows = self._validate(X)[0]
+        return -self.net_.unusual(rows, self._codes(y, rows))
 
     def score(self, X, y=None, sample_weight=None):
-        """Average ``score_samples``, which a grid search maximizes.
+        """Average the log-likelihood, which a grid search maximizes.
 
         Parameters
         ----------
@@ -778,10 +815,8 @@ class ConditionalConvVAE(BaseVAE):
         score : float
             Mean log-likelihood in nats, given the labels where there are any.
         """
-        scores = self.score_samples(X, y)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
+        check_is_fitted(self)
+        return self._average(self._estimate(X, y, self.n_importance_samples)[0], sample_weight)
 
     def log_likelihood(self, X, y=None, n_samples=1000, return_std=False):
         r"""Estimate the log-likelihood of each sample with more draws.
@@ -865,7 +900,7 @@ class ConditionalConvVAE(BaseVAE):
         ----------
         X_from : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Where the lines begin. A line is decoded under the most probable label of its
-            beginning.
+            beginning, whose reconstruction is its first point.
         X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Where they end.
         n_steps : int, default=8
@@ -911,6 +946,14 @@ class _Labelled:
 
     def __init__(self, y, classes=None):
         self.y, self.classes = y, classes
+
+
+def _as_labels(y, name):
+    """A one-dimensional array of labels, none of them missing."""
+    if pd.isna(pd.Series(y)).any() if np.ndim(y) == 1 else False:
+        raise ValueError(f"{name} contains NaN or None; give every sample a label.")
+    numpy_dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of pandas' Int64
+    return column_or_1d(y if numpy_dtype is None else np.asarray(y, numpy_dtype), warn=True)
 
 
 def _check_count(name, value):

@@ -2,6 +2,7 @@
 
 import math
 from hashlib import blake2b
+from types import MethodType
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from ._net import Net, seeded_globally
 from ._tensors import AlignedLinear, padded, tile_size, to_tensor
 from .losses import Likelihood
-from .priors import Prior, normal_log_prob
+from .priors import PRIORS, Prior, normal_log_prob
+from .scores import Evidence
 
 # The variance of a Gaussian likelihood: weight of the newest batch in its mean, and its smallest
 # value, in the units of standardized data.
@@ -80,6 +82,24 @@ class Labels:
         return one_hot(torch.from_numpy(self.X[index]), self.n_classes).to(self.device)
 
 
+def _check_prior(prior, code_size):
+    """Check a prior of the user's, and lend it the divergence if it has none."""
+    if not isinstance(prior, nn.Module) or not callable(getattr(prior, "log_prob", None)):
+        raise TypeError(
+            f"prior built a {type(prior).__name__}; it must build a module with log_prob(z) and "
+            f"sample(n, generator), such as a skcae.priors.Prior."
+        )
+    with torch.no_grad():
+        shape = tuple(prior.log_prob(torch.zeros(2, code_size)).shape)
+    if shape != (2,):
+        raise ValueError(
+            f"log_prob of the prior returned shape {shape} for 2 codes; it must return one "
+            f"logarithm per code, of shape (2,)."
+        )
+    if not hasattr(prior, "kl"):
+        prior.kl = MethodType(Prior.kl, prior)
+
+
 def one_hot(codes: Tensor, n_classes: int) -> Tensor:
     return nn.functional.one_hot(codes, n_classes).float()
 
@@ -126,18 +146,14 @@ class VariationalNet(Net):
 
     def initialize_module(self):
         super().initialize_module()
-        if isinstance(self.prior, type) and issubclass(self.prior, Prior):
+        if self.prior in PRIORS.values():
             with torch.device("meta"):
                 prior = self.prior(self.code_size_)
             prior = prior.to_empty(device="cpu").initialize_(self.generator_)
         else:
             with seeded_globally(self._draw_seed(), self.device):
                 prior = self.prior(self.code_size_)
-        if not callable(getattr(prior, "log_prob", None)):
-            raise TypeError(
-                f"prior built a {type(prior).__name__}; it must build a module with "
-                f"log_prob(z) and sample(n, generator), such as a skcae.priors.Prior."
-            )
+            _check_prior(prior, self.code_size_)
         self.module_ = LatentVariableModel(self.module_, prior, self.n_classes)
         return self
 
@@ -147,7 +163,8 @@ class VariationalNet(Net):
         return self._standardize(x), y
 
     def _objective(self, inputs, target):
-        return -self._bound(inputs, target).mean()
+        losses = -self._bound(inputs, target)
+        return self._trimmed_mean(losses) if self._trims() else losses.mean()
 
     def _bound(self, x: Tensor, y: Tensor | None) -> Tensor:
         """The bound that is trained, for each sample of a batch."""
@@ -158,7 +175,7 @@ class VariationalNet(Net):
         output, target = model.decode(z.flatten(0, 1), _repeat(y, n)), _repeat(x, n)
         variance = model.variance
         if self.loss.has_variance:
-            variance = model.update_variance(output, target)
+            variance = model.update_variance(*self._kept(output, target))
         log_likelihood = self.loss.per_sample(output, target, variance)
         beta = self.beta * min(1.0, self.share / self.kl_warmup if self.kl_warmup else 1.0)
         if n == 1:
@@ -170,10 +187,22 @@ class VariationalNet(Net):
         log_weights = log_likelihood.reshape(n, -1) + beta * log_ratio
         return torch.logsumexp(log_weights, 0) - math.log(n)
 
-    def count_classes(self, codes):
-        """Add labels to those from which the probabilities of the classes are estimated."""
-        counts = np.bincount(codes, minlength=self.n_classes)
-        self.module_.class_counts += torch.from_numpy(counts).to(self.device)
+    def _kept(self, output, target):
+        """The pairs from which the variance is estimated."""
+        if not self._trims():
+            return output, target
+        errors = ((output.detach().float() - target) ** 2).flatten(1).mean(1)
+        kept = errors.topk(self._n_kept(len(errors)), largest=False).indices
+        return output[kept], target[kept]
+
+    def train(self, X, y=None, *, streaming=False, **options):
+        """Count the labels too, from which the probabilities of the classes are estimated."""
+        if y is not None:
+            counts = np.bincount(y.X, minlength=self.n_classes)
+            if not streaming:
+                self.module_.class_counts.zero_()
+            self.module_.class_counts += torch.from_numpy(counts).to(self.device)
+        return super().train(X, y, streaming=streaming, **options)
 
     # Inference ------------------------------------------------------------------------------
 
@@ -228,19 +257,24 @@ class VariationalNet(Net):
 
     def label_posterior(self, X):
         """Probability of each class given each row, ``(n, n_classes)``."""
-        joint = self._log_joint(X, self.n_importance_samples)[0]
+        joint = np.empty((self.n_classes, len(X)))
+        for rows, log_weights in self._joint_log_weights(X, self.n_importance_samples):
+            joint[:, rows] = _log_mean(log_weights)[0]
         with np.errstate(invalid="ignore"):
             posterior = np.exp(joint - np.logaddexp.reduce(joint, axis=0)).T
         # Of a row that no class explains nothing is known but the frequencies of the classes.
         return np.where(np.isnan(posterior), self._class_prior(), posterior)
 
-    def _log_joint(self, X, n_samples):
-        """Estimates of ``log p(x, y)`` and standard errors, ``(2, n_classes, n)``."""
-        estimates = [self.log_likelihood(X, codes, n_samples) for codes in self._each_class(X)]
-        joint = np.stack(estimates, 1)
+    def _joint_log_weights(self, X, n_samples):
+        """Slices of rows with estimates of ``log p(x, y)``, ``(n_classes, rows, n_samples)``.
+
+        All classes see the same draws.
+        """
         with np.errstate(divide="ignore"):
-            joint[0] += np.log(self._class_prior())[:, None]
-        return joint
+            log_prior = np.log(self._class_prior())[:, None, None]
+        parts = (self._by_pairs(X, codes, n_samples) for codes in self._each_class(X))
+        for same_rows in zip(*parts, strict=True):
+            yield same_rows[0][0], np.stack([terms.sum(0) for _, terms in same_rows]) + log_prior
 
     def _class_prior(self):
         counts = self.module_.class_counts.cpu().numpy()
@@ -252,26 +286,16 @@ class VariationalNet(Net):
     def log_likelihood(self, X, y, n_samples):
         """Importance-weighted estimate and its standard error for each row, in nats.
 
-        The standard error is that of the logarithm of a mean, by the delta method. Without
-        labels the likelihoods of the classes are added up.
+        Without labels the likelihoods of the classes are added up, draw by draw.
         """
         if y is None and self.n_classes:
-            joint, errors = self._log_joint(X, n_samples)
-            total = np.logaddexp.reduce(joint, axis=0)
-            with np.errstate(invalid="ignore"):
-                shares = np.where(np.isfinite(joint), np.exp(joint - total), 0.0)
-            return np.stack([total, np.sqrt(np.nansum((shares * errors) ** 2, axis=0))])
+            parts = self._joint_log_weights(X, n_samples)
+            parts = ((rows, np.logaddexp.reduce(weights, axis=0)) for rows, weights in parts)
+        else:
+            parts = ((rows, terms.sum(0)) for rows, terms in self._by_pairs(X, y, n_samples))
         result = np.empty((2, len(X)))
-        for rows, terms in self._by_pairs(X, y, n_samples):
-            log_weights = terms.sum(0)
-            log_weights = np.where(np.isnan(log_weights), -np.inf, log_weights)
-            largest = np.maximum(log_weights.max(1, keepdims=True), np.finfo(float).min)
-            weights = np.exp(log_weights - largest)
-            mean = weights.mean(1)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                result[0, rows] = np.log(mean) + largest[:, 0]
-                spread = weights.std(1, ddof=1) if n_samples > 1 else np.nan
-                result[1, rows] = spread / mean / math.sqrt(n_samples)
+        for rows, log_weights in parts:
+            result[:, rows] = _log_mean(log_weights)
         result[0] = -self.in_units(-result[0])
         return result
 
@@ -282,7 +306,26 @@ class VariationalNet(Net):
             result[0, rows] = log_likelihood.mean(1)
             result[1, rows] = -log_ratio.mean(1)
         result[0] = -self.in_units(-result[0])
+        beyond = np.isnan(result).any(0)  # overflow: as bad as can be
+        result[:, beyond] = [[-np.inf], [np.inf]]
         return result
+
+    def reconstruction_losses(self, X, labels=None):
+        """Minus the first term of the bound."""
+        return -self._elbo_of_likely(X, labels)[0]
+
+    def divergences(self, X, labels=None):
+        """The second term of the bound."""
+        return self._elbo_of_likely(X, labels)[1]
+
+    def _elbo_of_likely(self, X, labels):
+        return self.elbo(X, self._likely(X, labels), self.n_importance_samples)
+
+    def _likely(self, X, labels):
+        """Without labels of a conditional model, the most probable ones."""
+        if labels is None and self.n_classes:
+            return self.label_posterior(X).argmax(1)
+        return labels
 
     @torch.inference_mode()
     def _by_pairs(self, X, y, n_samples, closed=False):
@@ -305,7 +348,7 @@ class VariationalNet(Net):
         n_pairs, model = len(X) * n_samples, self.module_
         size = tile_size(self.layout.n_features)
         x = self._standardize(self.layout.fold(to_tensor(np.array(X), self.device)))
-        noise = self._noise(x.cpu().numpy(), n_samples)
+        noise = self._noise(X, n_samples)
         labels = None if y is None else one_hot(torch.from_numpy(y), self.n_classes).to(x.device)
         terms = np.empty((2, n_pairs))
         for start in range(0, n_pairs, size):
@@ -334,7 +377,15 @@ class VariationalNet(Net):
         """
         noise = np.empty((len(rows), n_samples, self.code_size_), np.float32)
         for row, draws in zip(rows, noise, strict=True):
-            key = blake2b(row.tobytes(), digest_size=16, key=self.seed.to_bytes(8, "little"))
+            # From double precision: the same for every type of X, and for minus zero.
+            row = (np.asarray(row, np.float64) - self.scaling.shift) / self.scaling.scale
+            with np.errstate(over="ignore"):
+                row = row.astype(np.float32)
+            key = blake2b(
+                (row + 0.0).tobytes(),
+                digest_size=16,
+                key=self.seed.to_bytes(8, "little"),
+            )
             stream = np.random.Philox(key=int.from_bytes(key.digest(), "little"))
             np.random.Generator(stream).standard_normal(out=draws, dtype=np.float32)
         return torch.from_numpy(noise.reshape(-1, self.code_size_)).to(self.device)
@@ -344,6 +395,27 @@ class VariationalNet(Net):
         """Codes drawn from the prior."""
         generator = torch.Generator().manual_seed(seed)
         return self.module_.prior.sample(n_samples, generator).cpu().numpy()
+
+    # Anomalies ------------------------------------------------------------------------------
+
+    def over_evidence(self, function, X, labels=None):
+        """Without labels, that of the most probable ones."""
+        labels = self._likely(X, labels)
+
+        def evidence(x, *y):
+            return function(self._evidence(self._standardize(x), *y))
+
+        return self._by_tiles(evidence, X, labels=labels)
+
+    def _evidence(self, x, *y):
+        model = self.module_
+        moments, features = self._encode_with_features(model.network, model.posterior, x, *y)
+        x_hat = self.loss.link(model.decode(moments[0], *y).float())
+        values = (x_hat - x) ** 2
+        return Evidence(x, x_hat, values, moments[0], self._data_range(), features)
+
+    def error_in_units(self, errors):
+        return errors * self.scaling.scale**2
 
     @torch.inference_mode()
     def _by_tiles(self, function, *arrays, labels=None, fold=True):
@@ -358,3 +430,15 @@ class VariationalNet(Net):
                 result = function(x, one_hot(torch.from_numpy(y), self.n_classes).to(x.device))
             results.append(result[: len(labels[start : start + size])].cpu().numpy())
         return np.concatenate(results)
+
+
+def _log_mean(log_weights):
+    """Logarithm of the mean over the last axis, and its standard error by the delta method."""
+    log_weights = np.where(np.isnan(log_weights), -np.inf, log_weights)
+    n, largest = log_weights.shape[-1], log_weights.max(-1, keepdims=True)
+    largest = np.maximum(largest, np.finfo(float).min)
+    weights = np.exp(log_weights - largest)
+    mean = weights.mean(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = weights.std(-1, ddof=1) if n > 1 else np.nan
+        return np.stack([np.log(mean) + largest[..., 0], spread / mean / math.sqrt(n)])

@@ -44,8 +44,8 @@ def make(request):
 
 @pytest.fixture(params=ESTIMATORS[:2], ids=lambda cls: cls.__name__)
 def make_with_loss(request):
-    """Of those whose score is minus a loss."""
-    return maker(request.param)
+    """Of those that have a loss, and with it as score."""
+    return maker(request.param, anomaly_score="loss")
 
 
 @pytest.fixture(params=ESTIMATORS[2:], ids=lambda cls: cls.__name__)
@@ -54,7 +54,7 @@ def make_vae(request):
     return maker(request.param)
 
 
-def maker(cls):
+def maker(cls, **defaults):
     def make(**parameters):
         small = {
             "n_components": 4,
@@ -62,6 +62,7 @@ def maker(cls):
             "hidden_channels": (4, 8),
             "max_epochs": 2,
             "random_state": 0,
+            **defaults,
         }
         return cls(**{**small, **parameters})
 

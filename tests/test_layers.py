@@ -11,9 +11,9 @@ import skcae
 
 PACKAGE = Path(skcae.__file__).parent
 ROWS = [
-    {"modules", "losses", "priors", "corruptions", "datasets", "plots", "_docs"},
-    {"_layout", "_tensors", "_training"},
-    {"_net", "_validation", "_callbacks"},
+    {"modules", "losses", "priors", "corruptions", "scores", "datasets", "plots", "_docs"},
+    {"_layout", "_tensors", "_training", "_usual", "_calibration"},
+    {"_net", "_validation", "_callbacks", "_detector"},
     {"_base", "_variational"},
     {"_autoencoder", "_vae"},
     {"__init__"},

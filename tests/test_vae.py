@@ -7,17 +7,19 @@ import sys
 import textwrap
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import torch
 from scipy.special import logsumexp
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ConditionalConvVAE, ConvVAE
 from skcae.losses import Likelihood
-from skcae.priors import GaussianMixture, Prior
+from skcae.priors import GaussianMixture, Prior, normal_log_prob
 
 
 @pytest.fixture
@@ -534,3 +536,148 @@ def test_mixture_with_another_number_of_parts(X):
 
     vae = ConvVAE(3, prior=partial(GaussianMixture, n_mixtures=5), max_epochs=1).fit(X)
     assert vae.net_.module_.prior.means.shape == (5, 3)
+
+
+# What users tripped over ------------------------------------------------------------------------
+
+
+class LearnedMean(Prior):
+    """Starts at 3, and has a tensor that is no buffer."""
+
+    def __init__(self, n_components):
+        super().__init__(n_components)
+        self.mean = torch.nn.Parameter(torch.full((n_components,), 3.0))
+        self.scale = torch.tensor(1.0)
+
+    def log_prob(self, z):
+        return normal_log_prob(z / self.scale, self.mean)
+
+    def sample(self, n, generator):
+        return self.mean + torch.randn(n, self.n_components, generator=generator)
+
+
+class OnlyLogProb(torch.nn.Module):
+    def __init__(self, n_components):
+        super().__init__()
+        self.n_components = n_components
+
+    def log_prob(self, z):
+        return normal_log_prob(z)
+
+    def sample(self, n, generator):
+        return torch.randn(n, self.n_components, generator=generator)
+
+
+@pytest.fixture
+def rows(digits):
+    return digits[0].reshape(-1, 64)[:200]
+
+
+@pytest.mark.parametrize("prior", [LearnedMean, OnlyLogProb])
+def test_prior_of_the_user_keeps_its_values(make_vae, rows, prior):
+    vae = make_vae(prior=prior).fit(rows)
+    if prior is LearnedMean:
+        assert abs(vae.net_.module_.prior.mean - 3).max() < 0.5
+    assert np.isfinite(vae.score_samples(rows)).all()
+    np.testing.assert_array_equal(
+        vae.score_samples(rows), make_vae(prior=prior).fit(rows).score_samples(rows)
+    )
+    assert vae.sample(2, random_state=0).shape == (2, 64)
+
+
+def test_prior_that_is_none(make_vae, rows):
+    with pytest.raises(TypeError, match="must build a module"):
+        make_vae(prior=lambda n: 3).fit(rows)
+
+    class PerComponent(OnlyLogProb):
+        def log_prob(self, z):
+            return -0.5 * z**2
+
+    with pytest.raises(ValueError, match=r"returned shape \(2, 4\) for 2 codes"):
+        make_vae(prior=PerComponent).fit(rows)
+
+
+def test_standard_error_without_labels_is_that_of_other_draws(rows, digits):
+    y = digits[1][:200]
+    vae = ConditionalConvVAE(
+        4, input_shape=(8, 8), hidden_channels=(4,), max_epochs=6, random_state=0
+    ).fit(rows, y)
+
+    def ratio(labels):
+        runs = []
+        for seed in range(40):
+            vae.net_.seed = seed
+            runs.append(vae.log_likelihood(rows[:30], labels, n_samples=200, return_std=True))
+        estimates, errors = np.moveaxis(runs, 1, 0)
+        return np.median(estimates.std(0, ddof=1) / errors.mean(0))
+
+    # The delta method is somewhat too small for few draws, with labels and without.
+    assert 0.8 * ratio(y[:30]) < ratio(None) < 1.25 * ratio(y[:30])
+    assert np.isnan(vae.log_likelihood(rows[:3], n_samples=1, return_std=True)[1]).all()
+
+
+def test_labels_that_go_missing_or_change(rows, digits):
+    y = digits[1][:200] % 3
+    vae = ConditionalConvVAE(
+        4, input_shape=(8, 8), hidden_channels=(4,), max_epochs=1, random_state=0
+    )
+    with pytest.raises(ValueError, match=r"y is missing.*\[0, 1, 2\]"):
+        clone(vae).partial_fit(rows, y).partial_fit(rows)
+    warm = clone(vae).set_params(warm_start=True).fit(rows, y)
+    with pytest.raises(ValueError, match=r"classes \['a', 'b', 'c'\].*\[0, 1, 2\]"):
+        warm.fit(rows, np.array(list("cab"))[y])
+    again = warm.fit(rows[:100], y[:100]).class_prior_
+    np.testing.assert_allclose(again, np.bincount(y[:100]) / 100)
+    with pytest.raises(ValueError, match="classes contains NaN"):
+        clone(vae).partial_fit(rows, y.astype(float), classes=[0, 1, 2, np.nan])
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[us]", "Int64", "boolean"])
+def test_labels_of_pandas(rows, digits, dtype):
+    two = digits[1][:200] % 2
+    if dtype.startswith("datetime"):
+        y = pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02"]).astype(dtype)[two])
+    else:
+        y = pd.Series(two).astype(dtype)
+    vae = ConditionalConvVAE(
+        4, input_shape=(8, 8), hidden_channels=(4,), max_epochs=1, random_state=0
+    ).fit(rows, y)
+    assert vae.classes_.dtype.kind == {"d": "M", "I": "i", "b": "b"}[dtype[0]]
+    assert vae.sample(2, y=y[0]).shape == (2, 64)
+    np.testing.assert_array_equal(vae.transform(rows, y[0]), vae.transform(rows, [y[0]] * 200))
+
+
+def test_equal_rows_score_alike_whatever_their_type(make_vae, rows):
+    vae = make_vae(n_importance_samples=3).fit(rows)
+    single = np.round(16 * rows).astype("f4")
+    expected = vae.score_samples(single)
+    for dtype in "f2", "f8", "u1", "i8":
+        np.testing.assert_allclose(vae.score_samples(single.astype(dtype)), expected, rtol=1e-4)
+    minus = np.where(single == 0, -0.0, single)
+    np.testing.assert_allclose(vae.score_samples(minus), expected, rtol=1e-6)
+
+
+def test_values_beyond_single_precision(make_vae, rows):
+    for factor in 1e45, 1e-200:
+        with pytest.raises(ValueError, match="single precision cannot hold"):
+            make_vae().fit(rows.astype(float) * factor)
+    reconstruction, kl = make_vae().fit(rows).elbo(rows[:2].astype(float) * 1e100)
+    assert (reconstruction == -np.inf).all()
+    assert (kl == np.inf).all()
+
+
+def test_interpolation_begins_at_the_reconstruction(make_vae, rows):
+    vae = make_vae().fit(rows)
+    line = vae.interpolate(rows[:5], rows[5:10], n_steps=3)
+    np.testing.assert_allclose(line[:, 0], vae.reconstruct(rows[:5]), rtol=1e-4, atol=1e-4)
+
+
+def test_trimming_leaves_outliers_out_of_the_variance(rows):
+    rng = np.random.default_rng(0)
+    dirty = np.concatenate([rows, 3 * rng.random((30, 64))])
+    vae = ConvVAE(4, input_shape=(8, 8), hidden_channels=(8,), max_epochs=20, random_state=0)
+    variances = []
+    for trim in 0.0, 0.2:
+        net = clone(vae).set_params(trim_fraction=trim).fit(dirty).net_
+        variances.append(float(net.module_.variance) * net.scaling.scale**2)
+    assert variances[1] < 0.5 * variances[0]

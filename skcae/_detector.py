@@ -1,0 +1,211 @@
+"""What an autoencoder does as an outlier detector: scores, calibrated alarms, maps of where."""
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from ._calibration import Calibration
+
+
+class Detector(OutlierMixin):
+    """The methods of outlier detection; the base has the data and the net."""
+
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit on `X` and tell its outliers: -1 outlier, +1 inlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+        **kwargs : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        return self.fit(X, y, **kwargs).predict(X)
+
+    def score_samples(self, X):
+        """Compute how normal each sample is, by `anomaly_score`; higher is more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            The negative of `anomaly_score`, in its units. It does not depend on the other rows.
+        """
+        check_is_fitted(self)
+        return -self.net_.unusual(self._validate(X)[0])
+
+    def score(self, X, y=None, sample_weight=None):
+        """Average minus the loss, which a grid search maximizes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+            Negative mean loss, whatever the `anomaly_score`, in the units of `X` (squared, for
+            the squared error; nats, for cross-entropy and likelihoods).
+        """
+        check_is_fitted(self)
+        return self._average(-self.net_.losses(self._validate(X)[0]), sample_weight)
+
+    def _average(self, scores, sample_weight):
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, scores)
+        return float(np.average(scores, weights=sample_weight))
+
+    def decision_function(self, X):
+        """Compute ``score_samples`` minus `offset_`; negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,), float64
+            Shifted scores.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X, false_alarm_rate=None, false_discovery_rate=None):
+        """Tell outliers from inliers: by `offset_`, or at a rate that you ask for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        false_alarm_rate : float in (0, 1), default=None
+            Share of normal samples that may be called outliers: those with
+            ``p_values(X) <= false_alarm_rate`` are. Needs `calibration`, or `recalibrate`.
+        false_discovery_rate : float in (0, 1), default=None
+            Share of the outliers found in this `X` that may be normal, by the procedure of
+            Benjamini and Hochberg (1995). The label of a row then depends on the other rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        rates = false_alarm_rate, false_discovery_rate
+        if rates == (None, None):
+            return np.where(self.decision_function(X) < 0, -1, 1)
+        if None not in rates:
+            raise ValueError("pass false_alarm_rate or false_discovery_rate, not both.")
+        calibration = self._check_calibrated()
+        return np.where(calibration.alarms(self._validate(X)[0], *rates), -1, 1)
+
+    def p_values(self, X):
+        """Compute conformal p-values: small for outliers, uniform for normal samples.
+
+        The p-value of a sample is the share of normal samples, on which the network was not
+        trained, that are at least as unusual. If the sample is normal, it is at most `a` with
+        a probability of at most `a` [1]_; with folds, nearly so [2]_.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples,), float64
+            At least ``1 / (n_calibration + 1)``.
+
+        References
+        ----------
+        .. [1] Bates, S., Candes, E., Lei, L., Romano, Y. and Sesia, M. (2023). Testing for
+           outliers with conformal p-values. Annals of Statistics 51, 149-178.
+        .. [2] Vovk, V. (2015). Cross-conformal predictors. Annals of Mathematics and Artificial
+           Intelligence 74, 9-28.
+        """
+        return self._check_calibrated().p_values(self._validate(X)[0])
+
+    def recalibrate(self, X):
+        """Calibrate on other normal data, without training.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Normal samples on which the estimator was not fitted. They take the place of those
+            held out in `fit`.
+
+        Returns
+        -------
+        self : object
+            The estimator, its p-values renewed; `offset_` stays.
+        """
+        check_is_fitted(self)
+        unusual = self.net_.unusual(self._validate(X)[0])
+        self.calibration_ = Calibration([(self.net_, unusual)])
+        return self
+
+    def drift_test(self, X):
+        """Test whether a batch is like the data of the calibration.
+
+        A two-sample Kolmogorov-Smirnov test of the scores.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            The new batch.
+
+        Returns
+        -------
+        statistic : float
+            The largest distance between the two distribution functions, in [0, 1].
+        p_value : float
+            Probability of such a distance, or a larger one, without drift.
+        """
+        return self._check_calibrated().drift(self._validate(X)[0])
+
+    def anomaly_map(self, X, standardize=True):
+        """Show where a sample is unusual: the error of each of its values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images.
+        standardize : bool, default=True
+            Whether to compare each value with its errors over the training data: less their
+            mean, over the root of their variance plus the mean variance of all values, so that
+            constant values do not stand out for noise. False gives the loss of each value, in
+            the units of `X` (squared, for the squared error).
+
+        Returns
+        -------
+        errors : ndarray of the shape of `X`, float32
+            Higher is more unusual. Of variational autoencoders, and of losses that have no
+            value for each value of a sample, it is the squared error.
+        """
+        check_is_fitted(self)
+        rows, image_shape = self._validate(X)
+        return self._shaped(self.net_.error_map(rows, standardize), image_shape)
+
+    def _check_calibrated(self):
+        check_is_fitted(self)
+        if getattr(self, "calibration_", None) is None:
+            raise ValueError(
+                f"{type(self).__name__} is not calibrated; fit it with calibration=0.2 (the share "
+                f"of X to hold out) or calibration=5 (folds), or call recalibrate with normal "
+                f"data."
+            )
+        return self.calibration_

@@ -1,0 +1,122 @@
+"""What is usual: learned from the evidence of training data, to tell how unusual a sample is."""
+
+import copy
+
+import numpy as np
+import torch
+
+# Training samples from which a score learns; values of them that are held at once, and values
+# of features that are kept for later calls of ``partial_fit``.
+N_SAMPLES, N_VALUES, N_KEPT = 5000, 2**22, 2**19
+
+
+class Usual:
+    """Density of the features of a score, and mean and variance of each value's error."""
+
+    def __init__(self, score):
+        self.score = score
+        self.density = score.density() if score.density else None
+        self.features, self.sizes = None, None
+        self.count, self.mean, self.variance = 0, 0.0, 0.0
+
+    def for_score(self, score):
+        """A copy, of which another score than its own keeps only the errors of the values."""
+        if score == self.score:
+            return copy.deepcopy(self)
+        other = Usual(score)
+        other.count, other.mean, other.variance = self.count, self.mean, self.variance
+        return other
+
+    def learn(self, net, X, labels=None, trim=0.0):
+        """Take in training samples; of earlier ones only the newest count.
+
+        The share ``trim`` that is explained worst is left out.
+        """
+        n_values = len(X[0]) + net.code_size_
+        most = max(1, min(N_SAMPLES, 16 * N_VALUES // n_values))
+        index = np.sort(np.random.default_rng(net.seed).permutation(len(X))[:most])
+        X, labels = X[index], None if labels is None else labels[index]
+        if trim:
+            errors = net.over_evidence(lambda e: e.values.flatten(1).mean(1), X, labels)
+            kept = np.sort(np.argsort(errors)[: len(X) - int(trim * len(X))])
+            X, labels = X[kept], None if labels is None else labels[kept]
+
+        def features_and_values(evidence):
+            values = net.layout.unfold(evidence.values.double())
+            if self.density is None:
+                return values
+            features = self._features(evidence)
+            self.sizes = [part.shape[1] for part in features]
+            return torch.cat([*features, values], 1)
+
+        features, step = [], max(1, N_VALUES // n_values)
+        for start in range(0, len(X), step):
+            rows = slice(start, start + step)
+            part = None if labels is None else labels[rows]
+            both = net.over_evidence(features_and_values, X[rows], part)
+            features.append(both[:, : both.shape[1] - len(X[0])].astype(np.float32))
+            self._count(both[:, both.shape[1] - len(X[0]) :])
+        if self.density is not None:
+            self._learn_density(np.concatenate(features))
+
+    def _features(self, evidence):
+        features = self.score.function(evidence)
+        return [f.double() for f in (features if isinstance(features, tuple) else (features,))]
+
+    def _learn_density(self, features):
+        features = features[np.isfinite(features).all(1)]
+        if self.features is not None:
+            features = np.concatenate([self.features, features])
+        newest = features[-N_SAMPLES:]
+        self.features = newest[-max(1, N_KEPT // features.shape[1]) :].copy()
+        self.density.fit(*torch.from_numpy(newest).double().split(self.sizes, 1))
+
+    def _count(self, values):
+        """Mean and variance over the samples so far (Chan et al., 1983)."""
+        old, new = min(self.count, N_SAMPLES), len(values)
+        share = new / (old + new)
+        delta, variance = values.mean(0) - self.mean, values.var(0)
+        self.mean = self.mean + share * delta
+        self.variance = (1 - share) * self.variance + share * variance
+        self.variance = self.variance + (1 - share) * share * delta**2
+        self.count = old + new
+
+    def unusual(self, net, X, labels=None):
+        """How unusual each row is, float64, higher for more."""
+        if self.score.method:
+            arguments = (X,) if labels is None else (X, labels)
+            return getattr(net, self.score.method)(*arguments)
+        density = self.density
+        if hasattr(density, "to"):
+            density = density.to(net.device)
+
+        def unusual(evidence):
+            if density is None:
+                return self.score.function(evidence).double()
+            return density(*self._features(evidence)).double()
+
+        result = net.over_evidence(unusual, X, labels)
+        if result.shape != (len(X),):
+            raise ValueError(
+                f"anomaly_score returned shape {result.shape} for {len(X)} samples; it must "
+                f"return one value for each."
+            )
+        if self.score.in_units:
+            result = net.error_in_units(result)
+        return np.where(np.isnan(result), np.inf, result)
+
+    def error_map(self, net, X, standardize=True, labels=None):
+        """The error of each value, ``(n, n_features)``, float32.
+
+        Standardized: less its mean over training data, over the root of its own variance plus
+        the mean variance of all values, so that values that never vary count like others.
+        """
+
+        def values(evidence):
+            return net.layout.unfold(evidence.values.double())
+
+        errors = net.over_evidence(values, X, labels)
+        if not standardize:
+            return net.error_in_units(errors).astype(np.float32)
+        floor = self.variance.mean() or 1.0
+        return ((errors - self.mean) / np.sqrt(self.variance + floor)).astype(np.float32)

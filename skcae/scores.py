@@ -1,0 +1,355 @@
+r"""Anomaly scores: what the code and the reconstruction of a sample say about it.
+
+A :class:`Score` maps the :class:`Evidence` of a batch, one forward pass, to one value for each
+sample, **higher for more abnormal**; ``score_samples`` is its negative. A score with a ``density``
+first learns what is usual from the evidence of training data.
+"""
+
+import copy
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_consistent_length, column_or_1d
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+__all__ = [
+    "LIKELIHOOD_SCORES",
+    "SCORES",
+    "Density",
+    "Evidence",
+    "Mahalanobis",
+    "Mixture",
+    "Neighbors",
+    "Score",
+    "roc_auc_scorer",
+]
+
+# Share of the values of a sample that "top_error" averages; side of the windows of "ssim".
+TOP_SHARE, SSIM_WINDOW = 0.05, 7
+# Cells along each axis of the grids on which "joint" sees the error, and the feature map.
+ERROR_GRIDS, FEATURE_GRID = (1, 2, 4), 3
+# Added to an error before its logarithm: of standardized data, whose variance is 1.
+SMALLEST_ERROR = 1e-8
+# Of densities: principal components that are kept; what mixtures add to the variances of
+# standardized features, at least; the smallest variance along an axis.
+MOST_FEATURES, VARIANCE_ADDED, SMALLEST_VARIANCE = 64, 1e-2, 1e-6
+
+
+class Evidence(NamedTuple):
+    """What one forward pass tells about each of ``n`` samples.
+
+    Parameters
+    ----------
+    x, x_hat : Tensor of shape (n, n_channels, *spatial)
+        The standardized sample and its reconstruction.
+    values : Tensor of shape (n, n_channels, *spatial)
+        The loss of each value; the squared error where the loss has none of its own.
+    z : Tensor of shape (n, code size)
+        The code.
+    data_range : float
+        Of the network's data: 1 in the unit interval, 4 standard deviations else.
+    features : Tensor of shape (n, n_filters, *spatial) or None
+        The feature map before the dense layers of the encoder, where there are such.
+    """
+
+    x: Tensor
+    x_hat: Tensor
+    values: Tensor
+    z: Tensor
+    data_range: float = 1.0
+    features: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of ``SCORES``.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(evidence)`` returns a value for each sample, ``(n,)``, higher for more
+        abnormal; with a density, features ``(n, n_features)``, or a tuple of several.
+    density : callable or None
+        Builds an object with ``fit(*features)`` and ``__call__(*features) -> (n,)``, such as
+        :class:`Mixture`. It is fitted to the features of training data.
+    in_units : bool
+        Whether the value is a loss, to be given in the units of the input.
+    method : str or None
+        Instead of a function: the method of the net that computes the values.
+
+    Examples
+    --------
+    >>> from skcae import ConvAutoencoder
+    >>> from skcae.scores import Score
+    >>> def median_error(evidence):
+    ...     return evidence.values.flatten(1).median(1).values
+    >>> ConvAutoencoder(anomaly_score=Score(median_error, in_units=True)).anomaly_score.in_units
+    True
+    """
+
+    function: Callable[[Evidence], Tensor | tuple[Tensor, ...]] | None = None
+    density: Callable | None = None
+    in_units: bool = False
+    method: str | None = None
+
+
+def max_error(evidence: Evidence) -> Tensor:
+    """The largest of the values."""
+    return evidence.values.flatten(1).amax(1)
+
+
+def top_error(evidence: Evidence) -> Tensor:
+    """The mean over the largest 5 % of the values, for small defects."""
+    values = evidence.values.flatten(1)
+    return values.topk(math.ceil(TOP_SHARE * values.shape[1]), dim=1).values.mean(1)
+
+
+def dissimilarity(evidence: Evidence) -> Tensor:
+    """One minus the structural similarity (Wang et al., 2004).
+
+    Its mean over all windows of 7 values a side, uniformly weighted, with the constants
+    0.01 and 0.03 times the range of the data: 1, or of standardized data 4.
+    """
+    x, y = evidence.x, evidence.x_hat
+    window = [min(SSIM_WINDOW, side) for side in x.shape[2:]]
+    pool = getattr(F, f"avg_pool{len(window)}d")
+    mean = partial(pool, kernel_size=tuple(window), stride=1)
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+    c1, c2 = (0.01 * evidence.data_range) ** 2, (0.03 * evidence.data_range) ** 2
+    similarity = (2 * mx * my + c1) * (2 * cov + c2)
+    similarity = similarity / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    return 1 - similarity.flatten(1).mean(1)
+
+
+def code(evidence: Evidence) -> Tensor:
+    return evidence.z.double()
+
+
+def code_error_and_features(evidence: Evidence) -> tuple[Tensor, ...]:
+    """The code; the logarithm of the error on three grids; the feature map on one.
+
+    The error is the mean of the values within each cell of a grid of 1, 2 and 4 cells along each
+    axis, the feature map that of each filter on a grid of 3, as far as the axes are that long.
+    """
+    error = evidence.values.double().mean(1, keepdim=True)
+    errors = [torch.log(_pool(error, n) + SMALLEST_ERROR) for n in ERROR_GRIDS]
+    features = evidence.features
+    return code(evidence), *errors, *([] if features is None else [_pool(features, FEATURE_GRID)])
+
+
+def _pool(values: Tensor, n_cells: int) -> Tensor:
+    """The mean over the cells of a grid, flattened."""
+    pool = getattr(F, f"adaptive_avg_pool{values.ndim - 2}d")
+    return pool(values, [min(n_cells, side) for side in values.shape[2:]]).flatten(1)
+
+
+class Density:
+    """What is usual among features; the base of those that ``SCORES`` uses.
+
+    Each of the features is reduced to its first principal components, ``MOST_FEATURES`` of them
+    at most, and standardized, before ``_fit`` sees all of them side by side.
+    """
+
+    def fit(self, *features: Tensor) -> "Density":
+        """Learn from features ``(n, n_features)`` of normal samples, in double precision."""
+        self.means = [part.mean(0) for part in features]
+        self.axes = [_axes(part - part.mean(0)) for part in features]
+        return self._fit(self._reduce(features))
+
+    def _reduce(self, features):
+        parts = zip(features, self.means, self.axes, strict=True)
+        return torch.cat([F.linear(part - mean, axes) for part, mean, axes in parts], 1)
+
+    def __call__(self, *features: Tensor) -> Tensor:
+        """How unusual features are, ``(n,)``."""
+        return self._unusual(self._reduce(features))
+
+    def to(self, device) -> "Density":
+        """A copy on another device."""
+        return _moved(self, device)
+
+
+def _moved(value, device):
+    """A copy of a tensor, or of what lists and densities hold."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, list):
+        return [_moved(item, device) for item in value]
+    if isinstance(value, Density):
+        copied = copy.copy(value)
+        vars(copied).update({name: _moved(item, device) for name, item in vars(value).items()})
+        return copied
+    return value
+
+
+def _axes(centred: Tensor) -> Tensor:
+    """Rows that standardize features, or their first principal components."""
+    n, d = centred.shape
+    if d <= MOST_FEATURES:
+        axes = torch.eye(d, dtype=centred.dtype, device=centred.device)
+        scale = centred.std(0, correction=0)
+    else:
+        _, singular, axes = (
+            torch.linalg.svd(centred, full_matrices=False) if n < d else _svd(centred)
+        )
+        axes, scale = axes[:MOST_FEATURES], singular[:MOST_FEATURES] / math.sqrt(n)
+    return axes / torch.where(scale > SMALLEST_ERROR, scale, 1.0)[:, None]
+
+
+def _svd(centred: Tensor):
+    """Singular values and right vectors by the covariance, which is quicker for many samples."""
+    squares, axes = torch.linalg.eigh(centred.T @ centred)
+    return None, torch.sqrt(squares.clamp(min=0)).flip(0), axes.T.flip(0)
+
+
+class Mixture(Density):
+    r"""Minus the logarithm of the density of a mixture of normal distributions, in nats.
+
+    Fitted by expectation maximization (:class:`sklearn.mixture.GaussianMixture`) to standardized
+    features, with as many components as leave each ten samples a feature, up to
+    ``n_components``, and variances raised by the more, the fewer samples there are.
+    """
+
+    def __init__(self, n_components: int = 8) -> None:
+        self.n_components = n_components
+
+    def _fit(self, features):
+        n, d = features.shape
+        values, k = features.cpu().numpy(), max(1, min(self.n_components, n // (10 * d)))
+        mixture = GaussianMixture(
+            k, reg_covar=max(VARIANCE_ADDED, k * d / n), max_iter=10, tol=1e-2, random_state=0
+        )
+        with warnings.catch_warnings(), threadpool_limits(1):  # more are slower
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(values if n > 1 else values.repeat(2, 0))
+        factors = mixture.precisions_cholesky_  # (k, d, d); standardized with each
+        offset = np.einsum("kd,kde->ke", mixture.means_, factors)
+        log_det = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
+        constant = np.log(mixture.weights_) + log_det - d * math.log(2 * math.pi) / 2
+        self.factors, self.offset, self.constant = (
+            torch.from_numpy(array).to(features)
+            for array in (factors.transpose(0, 2, 1).reshape(-1, d).copy(), offset, constant)
+        )
+        return self
+
+    def _unusual(self, features):
+        distances = F.linear(features, self.factors).unflatten(1, self.offset.shape) - self.offset
+        return -torch.logsumexp(self.constant - (distances**2).sum(2) / 2, 1)
+
+
+class Joint(Density):
+    """The mean of the mixtures of the code with each of several other features."""
+
+    def fit(self, code: Tensor, *others: Tensor) -> "Joint":
+        """Fit a :class:`Mixture` for each of the others."""
+        self.mixtures = [Mixture().fit(code, other) for other in others]
+        return self
+
+    def __call__(self, code: Tensor, *others: Tensor) -> Tensor:
+        pairs = zip(self.mixtures, others, strict=True)
+        return torch.stack([mixture(code, other) for mixture, other in pairs]).mean(0)
+
+
+class Mahalanobis(Density):
+    """The Mahalanobis distance from the mean."""
+
+    def _fit(self, features):
+        variances, axes = torch.linalg.eigh(features.T @ features / len(features))
+        self.whitening = axes.T / torch.sqrt(variances.clamp(min=SMALLEST_VARIANCE))[:, None]
+        return self
+
+    def _unusual(self, features):
+        return torch.linalg.vector_norm(F.linear(features, self.whitening), dim=1)
+
+
+class Neighbors(Mahalanobis):
+    """The mean distance to the nearest training samples, after whitening."""
+
+    def __init__(self, n_neighbors: int = 5) -> None:
+        self.n_neighbors = n_neighbors
+
+    def _fit(self, features):
+        super()._fit(features)
+        self.known = F.linear(features, self.whitening)
+        self.squares = (self.known**2).sum(1)
+        return self
+
+    def _unusual(self, features):
+        z = F.linear(features, self.whitening)
+        squares = (z**2).sum(1, keepdim=True) + self.squares - 2 * F.linear(z, self.known)
+        k = min(self.n_neighbors, len(self.known))
+        nearest = squares.topk(k, dim=1, largest=False).values
+        return torch.sqrt(nearest.clamp(min=0)).mean(1)
+
+
+def as_score(score) -> Score:
+    """The row that ``score`` names; a plain callable is a function of the evidence."""
+    if isinstance(score, Score):
+        return score
+    return Score(score) if callable(score) else (SCORES | LIKELIHOOD_SCORES)[score]
+
+
+SCORES = {
+    "loss": Score(method="losses"),
+    "max_error": Score(max_error, in_units=True),
+    "top_error": Score(top_error, in_units=True),
+    "ssim": Score(dissimilarity),
+    "mahalanobis": Score(code, Mahalanobis),
+    "neighbors": Score(code, Neighbors),
+    "mixture": Score(code, Mixture),
+    "joint": Score(code_error_and_features, Joint),
+}
+# Of variational autoencoders only, whose "loss" is minus the log-likelihood.
+LIKELIHOOD_SCORES = {
+    "reconstruction": Score(method="reconstruction_losses"),
+    "kl": Score(method="divergences"),
+}
+
+
+def roc_auc_scorer(estimator, X, y):
+    """Area under the ROC curve of an anomaly detector, to pass as ``scoring``.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted; its ``score_samples`` is higher for more normal samples.
+    X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+        Rows or images.
+    y : array-like of shape (n_samples,)
+        1 (or True) for an anomaly, 0 for a normal sample.
+
+    Returns
+    -------
+    auc : float
+        Probability that an anomaly scores as less normal than a normal sample.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skcae import ConvAutoencoder
+    >>> from skcae.scores import roc_auc_scorer
+    >>> search = GridSearchCV(
+    ...     ConvAutoencoder(), {"anomaly_score": ["loss", "joint"]}, scoring=roc_auc_scorer
+    ... )
+    """
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    unknown = set(np.unique(y).tolist()) - {0, 1}
+    if unknown:
+        raise ValueError(
+            f"y has the labels {sorted(np.unique(y).tolist())}; pass 1 for anomalies and 0 for "
+            f"normal samples. Of scikit-learn's labels, -1 for outliers, that is (y == -1)."
+        )
+    return float(roc_auc_score(y, -estimator.score_samples(X)))

@@ -1,0 +1,396 @@
+"""Anomaly scores against independent references, calibration, maps, trimming."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.covariance import EmpiricalCovariance
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
+from skcae.scores import (
+    LIKELIHOOD_SCORES,
+    SCORES,
+    Evidence,
+    Joint,
+    Mahalanobis,
+    Mixture,
+    Neighbors,
+    Score,
+    roc_auc_scorer,
+)
+
+
+@pytest.fixture
+def X(digits):
+    return digits[0].reshape(-1, 64)[:200]
+
+
+@pytest.fixture
+def features():
+    rng = np.random.default_rng(0)
+    mixing = np.diag([1, 2, 3, 4, 5]) + 0.2 * rng.normal(size=(5, 5))
+    return torch.from_numpy(rng.normal(size=(1000, 5)) @ mixing + 3)
+
+
+def evidence(values, x=None, x_hat=None):
+    x = values if x is None else x
+    return Evidence(x, x if x_hat is None else x_hat, values, torch.zeros(len(values), 2))
+
+
+# Scores -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(50,), (8, 9), (4, 5, 6)])
+def test_errors_are_reduced_as_named(shape):
+    values = torch.rand(3, 2, *shape)
+    flat = np.sort(values.numpy().reshape(3, -1), axis=1)
+    n_top = int(np.ceil(0.05 * flat.shape[1]))
+    for name, expected in {
+        "max_error": flat[:, -1],
+        "top_error": flat[:, -n_top:].mean(1),
+    }.items():
+        np.testing.assert_allclose(SCORES[name].function(evidence(values)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(30,), (9, 12), (8, 7, 9), (3, 20)])
+def test_ssim_is_the_mean_over_windows(shape):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2, *shape))
+    windows = [min(7, side) for side in shape]
+    wx, wy = (np.lib.stride_tricks.sliding_window_view(a, windows) for a in (x, y))
+    axes = tuple(range(-len(shape), 0))
+    mx, my = wx.mean(axes), wy.mean(axes)
+    cov = (wx * wy).mean(axes) - mx * my
+    numerator = (2 * mx * my + 1e-4) * (2 * cov + 9e-4)
+    similarity = numerator / ((mx**2 + my**2 + 1e-4) * (wx.var(axes) + wy.var(axes) + 9e-4))
+    x, y = (torch.from_numpy(a)[None, None] for a in (x, y))
+    score = SCORES["ssim"].function
+    assert float(score(evidence(x, x, y))) == pytest.approx(1 - similarity.mean())
+    assert float(score(evidence(x, x, x))) == pytest.approx(0, abs=1e-9)
+
+
+def test_mahalanobis_distance(features):
+    expected = np.sqrt(EmpiricalCovariance().fit(features).mahalanobis(features + 1))
+    np.testing.assert_allclose(Mahalanobis().fit(features)(features + 1), expected)
+
+
+def test_one_component_is_the_normal_density(features):
+    standard = (features - features.mean(0)) / features.std(0, correction=0)
+    normal = multivariate_normal(np.zeros(5), np.cov(standard.T, bias=True) + 0.01 * np.eye(5))
+    np.testing.assert_allclose(Mixture(1).fit(features)(features), -normal.logpdf(standard))
+
+
+def test_mixture_is_that_of_scikit_learn(features):
+    standard = (features - features.mean(0)) / features.std(0, correction=0)
+    expected = GaussianMixture(8, reg_covar=8 * 5 / 1000, max_iter=10, tol=1e-2, random_state=0)
+    expected = -expected.fit(standard).score_samples(standard)
+    np.testing.assert_allclose(Mixture(8).fit(features)(features), expected, rtol=1e-9)
+
+
+def test_joint_is_the_mean_of_mixtures(features):
+    code, one, two = features[:, :2], features[:, 2:3], features[:, 3:]
+    expected = [
+        Mixture().fit(torch.cat([code, e], 1))(torch.cat([code, e], 1)) for e in (one, two)
+    ]
+    result = Joint().fit(code, one, two)(code, one, two)
+    np.testing.assert_allclose(result, (expected[0] + expected[1]) / 2)
+
+
+def test_neighbors_are_the_nearest_after_whitening(features):
+    known, new = features[:800], features[800:] + 0.5
+    whitening = np.linalg.inv(np.linalg.cholesky(np.cov(known.T, bias=True)))
+    search = NearestNeighbors(n_neighbors=5).fit(known.numpy() @ whitening.T)
+    expected = search.kneighbors(new.numpy() @ whitening.T)[0].mean(1)
+    np.testing.assert_allclose(Neighbors().fit(known)(new), expected)
+
+
+@pytest.mark.parametrize("density", [Mahalanobis, Mixture, Neighbors])
+@pytest.mark.parametrize("shape", [(1, 3), (2, 3), (20, 200), (300, 200)])
+def test_densities_take_few_samples_and_many_features(density, shape):
+    features = torch.randn(shape, dtype=torch.float64, generator=torch.manual_seed(0))
+    fitted = density().fit(features)
+    near, far = fitted(features), fitted(features + 100)
+    assert torch.isfinite(near).all()
+    assert (far > near.max()).all()
+
+
+@pytest.mark.parametrize("name", [*SCORES, *LIKELIHOOD_SCORES])
+def test_every_score_keeps_the_contract(make, X, name):
+    if name in LIKELIHOOD_SCORES and not issubclass(make.cls, ConvVAE | ConditionalConvVAE):
+        with pytest.raises(ValueError, match="'anomaly_score' parameter"):
+            make(anomaly_score=name).fit(X)
+        return
+    ae = make(anomaly_score=name).fit(X)
+    scores = ae.score_samples(X)
+    assert scores.shape == (200,)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(ae.score_samples(X[::-7]), scores[::-7])
+    np.testing.assert_array_equal(make(anomaly_score=name).fit(X).score_samples(X), scores)
+    assert ae.score(X) == make(anomaly_score="loss").fit(X).score(X)
+
+
+def test_a_score_of_the_user(X):
+    def median(evidence):
+        return evidence.values.flatten(1).median(1).values
+
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=2, random_state=0)
+    given = clone(ae).set_params(anomaly_score=Score(median, in_units=True)).fit(X)
+    errors = np.sort((given.reconstruct(X) - X) ** 2, axis=1)[:, 31]
+    np.testing.assert_allclose(-given.score_samples(X), errors, rtol=1e-3, atol=1e-6)
+    plain = clone(ae).set_params(anomaly_score=median).fit(X)
+    ratio = plain.score_samples(X) / given.score_samples(X)
+    np.testing.assert_allclose(ratio, 1 / X.var(), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"returned shape \(200, 4\) .* one value for each"):
+        clone(ae).set_params(anomaly_score=lambda evidence: evidence.z).fit(X)
+
+
+def test_many_features_are_reduced_to_principal_components():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(200, 64)))[0]
+    for n in 150, 500:
+        few = rng.normal(size=(n, 64)) * np.linspace(8, 1, 64)
+        many = torch.from_numpy(few @ basis.T + 1e-6 * rng.normal(size=(n, 200)))
+        distances = np.sqrt(EmpiricalCovariance().fit(few).mahalanobis(few))
+        np.testing.assert_allclose(Mahalanobis().fit(many)(many), distances, rtol=1e-3)
+
+
+def test_joint_finds_what_the_loss_misses():
+    rng = np.random.default_rng(0)
+
+    def bars(n, rows):
+        """One bright row an image: a code tells which, and the loss hardly does."""
+        X = 0.1 * rng.random((n, 8, 8), dtype=np.float32)
+        X[np.arange(n), rng.choice(rows, n)] += rng.random((n, 1), dtype=np.float32) + 0.5
+        return X
+
+    normal, other = [0, 1, 2, 5, 6, 7], [3, 4]
+    train, test = bars(1500, normal), np.concatenate([bars(300, normal), bars(300, other)])
+    for seed in range(3):
+        ae = ConvAutoencoder(4, max_epochs=10, random_state=seed).fit(train)
+        assert roc_auc_scorer(ae, test, np.repeat([0, 1], 300)) > 0.98
+
+
+@pytest.mark.parametrize("name", ["joint", "neighbors"])
+def test_partial_fit_learns_the_newest_data(digits, name):
+    images, y = digits
+    ae = ConvAutoencoder(8, anomaly_score=name, random_state=0)
+    for _ in range(10):
+        ae.partial_fit(images[y == 0])
+    before = ae.score_samples(images[y == 1]).mean() - ae.score_samples(images[y == 0]).mean()
+    for _ in range(10):
+        ae.partial_fit(images[y == 1])
+    after = ae.score_samples(images[y == 1]).mean() - ae.score_samples(images[y == 0]).mean()
+    assert after > before
+
+
+def test_scorer_takes_one_for_anomalies(digits):
+    images, y = digits
+    X, anomaly = images[:400], (y[:400] == 1).astype(int)
+    ae = ConvAutoencoder(4, max_epochs=1, random_state=0).fit(X)
+    expected = roc_auc_score(anomaly, -ae.score_samples(X))
+    assert roc_auc_scorer(ae, X, anomaly) == expected
+    assert roc_auc_scorer(ae, X, anomaly.astype(bool)) == expected
+    with pytest.raises(ValueError, match=r"labels \[-1, 1\].*\(y == -1\)"):
+        roc_auc_scorer(ae, X, 1 - 2 * anomaly)
+    search = GridSearchCV(ae, {"anomaly_score": ["loss", "joint"]}, scoring=roc_auc_scorer, cv=2)
+    assert 0 < search.fit(X, anomaly).best_score_ <= 1
+
+
+def test_terms_of_the_bound_are_scores(make_vae, X):
+    terms = make_vae(n_importance_samples=20).fit(X).elbo(X, n_samples=20)
+    for name, term in zip(("reconstruction", "kl"), (-terms[0], terms[1]), strict=True):
+        vae = make_vae(n_importance_samples=20, anomaly_score=name).fit(X)
+        np.testing.assert_array_equal(-vae.score_samples(X), term)
+
+
+# Calibration ------------------------------------------------------------------------------------
+
+
+def test_p_values_count_the_held_out_samples(make, X):
+    ae = make().fit(X[:150]).recalibrate(X[150:])
+    known, new = ae.score_samples(X[150:]), ae.score_samples(X[:150])
+    expected = (1 + (known <= new[:, None]).sum(1)) / 51
+    np.testing.assert_allclose(ae.p_values(X[:150]), expected)
+
+
+@pytest.mark.parametrize("calibration", [0.25, 4])
+def test_calibration_in_fit(make, X, calibration):
+    ae = make(calibration=calibration).fit(X)
+    assert ae.calibration_.n_samples == (50 if calibration == 0.25 else 200)
+    p = ae.p_values(X)
+    assert p.shape == (200,)
+    assert p.min() >= 1 / (ae.calibration_.n_samples + 1)
+    assert p.max() <= 1
+    np.testing.assert_array_equal(ae.p_values(X[::-3]), p[::-3])
+    np.testing.assert_array_equal(ae.predict(X, false_alarm_rate=0.1), np.where(p <= 0.1, -1, 1))
+    np.testing.assert_array_equal(make(calibration=calibration).fit(X).p_values(X), p)
+
+
+def test_folds_leave_the_network_as_it_is(make, X):
+    plain, folds = make().fit(X), make(calibration=3).fit(X)
+    np.testing.assert_array_equal(plain.transform(X), folds.transform(X))
+    np.testing.assert_array_equal(plain.score_samples(X), folds.score_samples(X))
+
+
+def test_automatic_offset_is_the_fence_of_what_is_held_out(X):
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=2, calibration=0.5, random_state=0)
+    ae.fit(X)
+    low, high = np.percentile(-ae.calibration_.parts[0][1], [25, 75])
+    assert ae.offset_ == pytest.approx(low - 1.5 * (high - low))
+
+
+@pytest.mark.parametrize("calibration", [0.4, 10])
+def test_p_values_of_unseen_normal_data_are_uniform(digits, calibration):
+    images = digits[0]
+    n, shares, in_sample = 400, [], []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(images))
+        old, new = images[order[:n]], images[order[n:]]
+        ae = ConvAutoencoder(8, max_epochs=5, calibration=calibration, random_state=seed).fit(old)
+        shares.append([(ae.p_values(new) <= a).mean() for a in (0.1, 0.3, 0.5, 0.7, 0.9)])
+        in_sample.append((ae.score_samples(new) < np.quantile(ae.score_samples(old), 0.1)).mean())
+    # Three calibrations on 160 samples, or 400: three standard errors of their mean are 0.07.
+    np.testing.assert_allclose(np.mean(shares, 0), [0.1, 0.3, 0.5, 0.7, 0.9], atol=0.07)
+    assert np.mean(in_sample) > np.mean(shares, 0)[0]
+
+
+def test_false_discoveries_are_controlled(digits):
+    images, y = digits
+    normal, other = images[y == 0], images[y == 1]
+    ae = ConvAutoencoder(8, max_epochs=30, random_state=0).fit(normal[:60])
+    ae.recalibrate(normal[60:120])
+    batch = np.concatenate([normal[120:], other[:40]])
+    found = ae.predict(batch, false_discovery_rate=0.2) == -1
+    assert found[len(normal) - 120 :].mean() > 0.8
+    assert found[: len(normal) - 120].sum() / found.sum() < 0.35
+    p = np.sort(ae.p_values(batch))
+    below = np.flatnonzero(p <= 0.2 * np.arange(1, len(p) + 1) / len(p))
+    assert found.sum() == below.max() + 1  # Benjamini and Hochberg, step by step
+
+
+def test_drift_is_noticed(digits):
+    images = digits[0]
+    images = images[np.random.default_rng(0).permutation(len(images))]
+    ae = ConvAutoencoder(8, max_epochs=5, calibration=0.3, random_state=0).fit(images[:900])
+    assert ae.drift_test(images[900:])[1] > 1e-3
+    statistic, p = ae.drift_test(1 - images[900:])
+    assert statistic > 0.5
+    assert p < 1e-6
+
+
+def test_calibration_asked_for_in_vain(make, X):
+    ae = make().fit(X)
+    with pytest.raises(ValueError, match=r"is not calibrated.*recalibrate"):
+        ae.p_values(X)
+    with pytest.raises(ValueError, match="is not calibrated"):
+        ae.predict(X, false_alarm_rate=0.05)
+    ae.recalibrate(X[:50])
+    with pytest.raises(ValueError, match=r"0\.01 needs at least 99 samples.* there are 50"):
+        ae.predict(X, false_alarm_rate=0.01)
+    with pytest.raises(ValueError, match="no rate"):
+        ae.predict(X, false_alarm_rate=1.5)
+    with pytest.raises(ValueError, match="not both"):
+        ae.predict(X, false_alarm_rate=0.1, false_discovery_rate=0.1)
+    with pytest.raises(ValueError, match="folds need all data at once"):
+        make(calibration=3).partial_fit(X)
+    with pytest.raises(ValueError, match="leaves nothing"):
+        make(calibration=0.5).fit(X[:1])
+    assert make(calibration=0.2).partial_fit(X).calibration_.n_samples == 40
+
+
+def test_rates_pass_through_a_pipeline(X):
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=2, calibration=0.3, random_state=0)
+    pipe = make_pipeline(FunctionTransformer(np.sqrt), ae).fit(X)
+    assert set(pipe.predict(X, false_alarm_rate=0.1)) == {-1, 1}
+
+
+# Where ------------------------------------------------------------------------------------------
+
+
+def test_anomaly_map_is_the_loss_of_each_value(make_with_loss, X):
+    ae = make_with_loss().fit(X)
+    errors = ae.anomaly_map(X, standardize=False)
+    np.testing.assert_allclose(errors, (ae.reconstruct(X) - X) ** 2, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(errors.mean(1), -ae.score_samples(X), rtol=1e-4)
+    images = ae.anomaly_map(X.reshape(-1, 8, 8), standardize=False)
+    np.testing.assert_array_equal(images.reshape(-1, 64), errors)
+
+
+def test_standardized_map(make, X):
+    ae = make().fit(X)
+    errors = ae.anomaly_map(X, standardize=False) / ae.net_.error_in_units(1.0)
+    if make.cls is not ConditionalConvVAE:  # learned under the given labels, not the likely ones
+        variance = errors.var(0, dtype=float)
+        expected = (errors - errors.mean(0)) / np.sqrt(variance + variance.mean())
+        np.testing.assert_allclose(ae.anomaly_map(X), expected, rtol=1e-3, atol=1e-3)
+    assert ae.anomaly_map(X).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis"), [((20,), None), ((9, 7), None), ((9, 7, 3), -1), ((5, 6, 7), None)]
+)
+def test_map_has_the_layout_of_the_input(shape, channel_axis):
+    X = np.random.default_rng(0).random((20, *shape), dtype=np.float32)
+    X[:, 0] = 0.5  # constant
+    ae = ConvAutoencoder(2, input_shape=shape, channel_axis=channel_axis, max_epochs=1,
+                         hidden_channels=(4,), random_state=0).fit(X)  # fmt: skip
+    assert ae.anomaly_map(X).shape == X.shape
+    broken = X.copy()
+    broken[0, 1, ...] += 3
+    where = ae.anomaly_map(broken)[0]
+    assert where[1].min() > np.delete(where, 1, axis=0).mean()
+    assert abs(ae.anomaly_map(X)).max() < 50
+
+
+def test_map_finds_a_patch(digits):
+    images = digits[0]
+    test, truth = images[1200:1500].copy(), np.zeros((300, 8, 8), bool)
+    for i, (row, column) in enumerate(np.random.default_rng(0).integers(0, 7, (300, 2))):
+        patch = np.s_[i, row : row + 2, column : column + 2]
+        test[patch] = 1 - test[patch]
+        truth[patch] = True
+    mean, variance = images[:1200].mean(0), images[:1200].var(0)
+    without = (test - mean) ** 2 / (variance + variance.mean())
+    for seed in range(3):
+        ae = ConvAutoencoder(16, max_epochs=20, random_state=seed).fit(images[:1200])
+        found = roc_auc_score(truth.ravel(), ae.anomaly_map(test).ravel())
+        assert found > roc_auc_score(truth.ravel(), without.ravel()) + 0.02
+
+
+# Dirty data -------------------------------------------------------------------------------------
+
+
+def test_trimming_ignores_the_worst_of_a_batch(make, X):
+    net = make(trim_fraction=0.2).fit(X).net_
+    losses = torch.arange(10.0)
+    assert float(net._trimmed_mean(losses)) == 3.5
+    net.share = 0.1
+    assert not net._trims()
+    net.share = 0.2
+    assert net._trims()
+    plain = make().fit(X)
+    assert not np.array_equal(plain.transform(X), make(trim_fraction=0.2).fit(X).transform(X))
+
+
+def test_trimming_helps_on_dirty_data(digits):
+    images, y = digits
+    normal, other = images[y == 0], images[y == 3]
+    train = np.concatenate([normal[:100], other[:15]])
+    test = np.concatenate([normal[100:], other[100:]])
+    label = np.repeat([0, 1], [len(normal) - 100, len(other) - 100])
+    gains = []
+    for seed in range(3):
+        ae = ConvAutoencoder(8, max_epochs=40, anomaly_score="loss", random_state=seed)
+        plain = roc_auc_scorer(clone(ae).fit(train), test, label)
+        gains.append(
+            roc_auc_scorer(ae.set_params(trim_fraction=0.2).fit(train), test, label) - plain
+        )
+    assert min(gains) > 0
