@@ -950,10 +950,13 @@ class _Labelled:
 
 def _as_labels(y, name):
     """A one-dimensional array of labels, none of them missing."""
-    if pd.isna(pd.Series(y)).any() if np.ndim(y) == 1 else False:
-        raise ValueError(f"{name} contains NaN or None; give every sample a label.")
     numpy_dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of pandas' Int64
-    return column_or_1d(y if numpy_dtype is None else np.asarray(y, numpy_dtype), warn=True)
+    missing = numpy_dtype is not None and y.isna().any()
+    if not missing:
+        y = column_or_1d(y if numpy_dtype is None else np.asarray(y, numpy_dtype), warn=True)
+    if missing or pd.isna(y).any():
+        raise ValueError(f"{name} contains NaN or None; give every sample a label.")
+    return y
 
 
 def _check_count(name, value):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -231,7 +232,11 @@ class Mixture(Density):
         mixture = GaussianMixture(
             k, reg_covar=max(VARIANCE_ADDED, k * d / n), max_iter=10, tol=1e-2, random_state=0
         )
-        with warnings.catch_warnings(), threadpool_limits(1):  # more are slower
+        with (
+            warnings.catch_warnings(),
+            threadpool_limits(1),  # more are slower
+            config_context(array_api_dispatch=False),  # which its k-means does not know
+        ):
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(values if n > 1 else values.repeat(2, 0))
         factors = mixture.precisions_cholesky_  # (k, d, d); standardized with each

@@ -50,7 +50,7 @@ def test_cross_entropy_of_binary_data_is_scikit_learns_log_loss():
 @pytest.mark.parametrize("name", LOSSES)
 def test_score_samples_is_minus_the_loss_of_the_reconstruction(name, digits):
     X = digits[0][:100]
-    ae = ConvAutoencoder(4, loss=name, max_epochs=3, random_state=0).fit(X)
+    ae = ConvAutoencoder(4, loss=name, anomaly_score="loss", max_epochs=3, random_state=0).fit(X)
     X_hat = ae.reconstruct(X)
     expected = [-REFERENCES[name](x.ravel(), x_hat.ravel().astype(np.float64))
                 for x, x_hat in zip(X, X_hat, strict=True)]  # fmt: skip
@@ -76,7 +76,7 @@ def test_losses_of_the_user(digits):
         return per_value(output, target).flatten(1).mean(1)
 
     one, two = (
-        ConvAutoencoder(4, loss=loss, max_epochs=1, random_state=0).fit(X)
+        ConvAutoencoder(4, loss=loss, anomaly_score="loss", max_epochs=1, random_state=0).fit(X)
         for loss in (per_value, per_sample)
     )
     np.testing.assert_allclose(one.score_samples(X), two.score_samples(X), rtol=1e-5)
