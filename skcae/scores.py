@@ -52,15 +52,15 @@ class Evidence(NamedTuple):
 
     Parameters
     ----------
-    x, x_hat : Tensor of shape (n, n_channels, *spatial)
+    x, x_hat : Tensor of shape ``(n, n_channels, *spatial)``
         The standardized sample and its reconstruction.
-    values : Tensor of shape (n, n_channels, *spatial)
+    values : Tensor of shape ``(n, n_channels, *spatial)``
         The loss of each value; the squared error where the loss has none of its own.
-    z : Tensor of shape (n, code size)
+    z : Tensor of shape ``(n, code size)``
         The code.
     data_range : float
         Of the network's data: 1 in the unit interval, 4 standard deviations else.
-    features : Tensor of shape (n, n_filters, *spatial) or None
+    features : Tensor of shape ``(n, n_filters, *spatial)`` or None
         The feature map before the dense layers of the encoder, where there are such.
     """
 
