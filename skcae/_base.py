@@ -162,20 +162,23 @@ class BaseAutoencoder(
                 first, folds = pairs[0][0], []
             else:
                 first, folds = slice(None), pairs
-            net = self._train(rows[first], _rows_of(target, first), layout, observers)
+            net = self._train(rows[first], _rows_of(target, first), layout, observers, rows)
             nets = [self._train(rows[i], _rows_of(target, i), layout) for i, _ in folds] or [net]
             self._calibrate(nets, [rows[i] for _, i in pairs])
         return self
 
-    def _train(self, rows, target, layout, observers=None):
-        """A net trained on the rows; with ``observers``, the one that the estimator keeps."""
+    def _train(self, rows, target, layout, observers=None, everything=None):
+        """A net trained on the rows; with ``observers``, the one that the estimator keeps.
+
+        ``everything`` are the rows of `X`, those held out among them.
+        """
         net = self._make_net(layout, len(rows), paired=target is not None)
         keep = observers is not None
         if keep and self.warm_start and hasattr(self, "net_"):
             net.continue_from(self.net_)
         net.scaling = self._make_scaling(net.loss, rows)
         for bridge in observers or []:
-            bridge.attributes = lambda: self._learned(net, rows, target)
+            bridge.attributes = lambda: self._learned(net, rows, target, everything)
         progress = [Progress(self.max_epochs, bar=self.verbose > 1)] if self.verbose else []
         net.train(
             *self._to_train(net, rows, target),
@@ -186,7 +189,7 @@ class BaseAutoencoder(
             observers=[*(observers or []), *progress],
         )
         if keep:
-            vars(self).update(self._learned(net, rows, target))
+            vars(self).update(self._learned(net, rows, target, everything))
         else:
             net.learn_usual(rows, self._labels_of(target))
         return net
@@ -208,7 +211,7 @@ class BaseAutoencoder(
             rows, layout = self._validate_fit(X, reset=first)
             target = self._check_target(target, rows, reset=first)
             pairs = self._split(rows, target)
-            held_out = [rows[i] for _, i in pairs]
+            held_out, everything = [rows[i] for _, i in pairs], rows
             for index, _ in pairs:
                 rows, target = rows[index], _rows_of(target, index)
             net = self._make_net(layout, len(rows), paired=target is not None)
@@ -222,7 +225,7 @@ class BaseAutoencoder(
             net.train(
                 *self._to_train(net, rows, target), epochs=1, streaming=True, observers=observers
             )
-            vars(self).update(self._learned(net, rows, target))
+            vars(self).update(self._learned(net, rows, target, everything, streaming=True))
             self._calibrate([net], held_out)
         return self
 
@@ -235,9 +238,7 @@ class BaseAutoencoder(
             return []
         if target is not None:
             check_consistent_length(rows, target)
-        return splits(
-            self.calibration, len(rows), np.random.default_rng(draw_seed(self.random_state))
-        )
+        return splits(self.calibration, rows, self.random_state)
 
     def _calibrate(self, nets, held_out):
         self.calibration_ = None
@@ -247,13 +248,13 @@ class BaseAutoencoder(
         if self.contamination == "auto" and self._holds_out():
             self.offset_ = _fence(-self.calibration_.parts[0][1])
 
-    def _learned(self, net, rows, target):
+    def _learned(self, net, rows, target, everything, streaming=False):
         """The fitted attributes that training leaves behind."""
-        net.learn_usual(rows, self._labels_of(target))
+        net.learn_usual(rows, self._labels_of(target), streaming)
         if self.contamination == "auto":
             offset = _fence(-net.unusual(rows[:: -(-len(rows) // N_FENCE)]))
         else:
-            offset = float(np.percentile(-net.unusual(rows), 100 * self.contamination))
+            offset = float(np.percentile(-net.unusual(everything), 100 * self.contamination))
         return {
             "net_": net,
             "input_shape_": net.layout.shape,
@@ -294,6 +295,9 @@ class BaseAutoencoder(
             | self._net_options()
             | check_net_params(self.net_params),
         ).initialize()
+        method = net.usual.score.method
+        if method and not hasattr(net, method):
+            raise ValueError(f"{type(self).__name__} has no {method!r} for anomaly_score.")
         if net.code_size_ > layout.n_features:
             warnings.warn(
                 f"the code of {net.code_size_} values is larger than the {layout.n_features} "

@@ -1,7 +1,15 @@
 """Calibration on data that was not trained on: conformal p-values, and drift."""
 
+from hashlib import blake2b
+from numbers import Integral, Real
+
 import numpy as np
 from scipy.stats import false_discovery_control, ks_2samp
+
+from ._validation import draw_seed
+
+# P-values are multiples of one number, and often equal the rate that is asked for.
+ROUNDING = 1e-12
 
 
 class Calibration:
@@ -36,12 +44,12 @@ class Calibration:
         """Which rows are outliers at a rate of false alarms, or of false discoveries."""
         if false_discovery_rate is None:
             self._check_rate("false_alarm_rate", false_alarm_rate)
-            return self.p_values(X) <= false_alarm_rate
+            return self.p_values(X) <= false_alarm_rate + ROUNDING
         self._check_rate("false_discovery_rate", false_discovery_rate)
-        return false_discovery_control(self.p_values(X)) <= false_discovery_rate
+        return false_discovery_control(self.p_values(X)) <= false_discovery_rate + ROUNDING
 
     def _check_rate(self, name, rate):
-        if not 0 < rate < 1:
+        if not isinstance(rate, Real) or not 1e-9 < rate < 1:
             raise ValueError(f"{name}={rate!r} is no rate; pass a number between 0 and 1.")
         needed = int(np.ceil(round(1 / rate, 9))) - 1
         if self.n_samples < needed:
@@ -51,19 +59,29 @@ class Calibration:
             )
 
 
-def splits(calibration, n_samples, rng):
+def splits(calibration, X, random_state):
     """Pairs of indices, to train on and to calibrate on: one, or one for each fold."""
-    if calibration is None:
-        return []
-    order = rng.permutation(n_samples)
-    if isinstance(calibration, float):
-        held = [order[: max(1, round(calibration * n_samples))]]
+    n = len(X)
+    if isinstance(calibration, Integral):
+        rng = np.random.default_rng(draw_seed(random_state))
+        held = np.array_split(rng.permutation(n), calibration)
     else:
-        held = np.array_split(order, calibration)
-    pairs = [(np.sort(np.setdiff1d(order, part)), np.sort(part)) for part in held]
+        held = [np.flatnonzero(_uniform(X, random_state) < calibration)]
+    pairs = [(np.setdiff1d(np.arange(n), part), np.sort(part)) for part in held]
     if any(len(train) == 0 or len(part) == 0 for train, part in pairs):
         raise ValueError(
             f"calibration={calibration!r} leaves nothing to train on, or to calibrate on, of "
-            f"{n_samples} samples; pass more samples, or another value."
+            f"{n} samples; pass more samples, or another value."
         )
     return pairs
+
+
+def _uniform(X, random_state):
+    """A number in [0, 1) for each row, which is the same in every call.
+
+    So a row that was held out once is never trained on, in ``partial_fit`` or a warm start.
+    """
+    seed = random_state if isinstance(random_state, Integral) else 0
+    key = int(seed).to_bytes(8, "little")
+    hashes = [blake2b((np.asarray(x, float) + 0.0).tobytes(), digest_size=8, key=key) for x in X]
+    return np.array([int.from_bytes(h.digest(), "little") for h in hashes]) / 2**64

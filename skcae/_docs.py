@@ -87,9 +87,9 @@ TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default=
         Epochs without a lower validation loss after which `early_stopping` stops.
 
     trim_fraction : float in [0, 0.5), default=0.0
-        Share of each batch, that which is explained worst, from which the network does not learn
-        after the first fifth of the steps. For training data with anomalies in it: pass
-        somewhat more than their share.
+        Share of each batch, rounded up, that which is explained worst, from which the network does
+        not learn after the first fifth of the steps, or the first call of `partial_fit`. For
+        training data with anomalies in it: pass somewhat more than their share.
 
     warm_start : bool, default=False
         `fit` goes on from the weights of the fit before.
@@ -114,9 +114,11 @@ TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default=
         With a share held out, "auto" is the fence of the scores of that.
 
     calibration : float in (0, 1), int or None, default=None
-        What `p_values` compares with. A float holds out that share of the samples, on which the
-        network is then not trained; an int trains a network more for each of so many folds, and
-        wastes no data. None: nothing, but `recalibrate` can be called later.
+        What `p_values` compares with. A float holds out about that share of the samples, on which
+        the network is then not trained: which ones, follows from their values and from an int
+        `random_state`, so that `partial_fit` never trains on them later. An int trains a network
+        more for each of so many folds, and wastes no data. None: nothing, but `recalibrate` can
+        be called later.
 
     net_params : dict, default=None
         Arguments for :class:`skorch.net.NeuralNet`: ``callbacks``, and those of the optimizer

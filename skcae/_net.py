@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import threading
 import time
 from contextlib import contextmanager, nullcontext
@@ -291,14 +292,14 @@ class Net(NeuralNet):
         return self._trimmed_mean(self.criterion_(output, target))
 
     def _trims(self):
-        return self.trim and self.share >= TRIM_WARMUP
+        return self.trim and self.warm and self.share >= TRIM_WARMUP
 
     def _trimmed_mean(self, losses: Tensor) -> Tensor:
         """The mean without the largest losses."""
         return losses.topk(self._n_kept(len(losses)), largest=False, sorted=False).values.mean()
 
     def _n_kept(self, n):
-        return n - int(self.trim * n)
+        return n - math.ceil(round(self.trim * n, 6))
 
     def _tell(self, event, inputs, target, **kwargs):
         """Call the user's callbacks within an epoch."""
@@ -398,9 +399,11 @@ class Net(NeuralNet):
 
     # Anomalies ------------------------------------------------------------------------------
 
-    def learn_usual(self, X, labels=None):
-        """Learn what is usual from rows of training data."""
-        self.usual.learn(self, X, labels, self.trim)
+    def learn_usual(self, X, labels=None, streaming=False):
+        """Learn what is usual from rows of training data, anew unless they are a chunk."""
+        if not streaming:
+            self.usual = Usual(self.usual.score)
+        self.usual.learn(self, X, labels)
 
     def unusual(self, X, labels=None):
         """How unusual each row is, float64, higher for more."""
@@ -414,31 +417,26 @@ class Net(NeuralNet):
         return self._by_tiles(lambda x: function(self._evidence(self._standardize(x))), X)
 
     def _evidence(self, x: Tensor) -> Evidence:
-        z, features = self._encode_with_features(self.module_, self.module_.encode, x)
-        output = self.module_.decode(z).float()
+        module, features = self.module_, None
+        if self.module in OWN_NETWORKS:
+            z, features = module.encode_in_steps(x)
+        else:
+            z = module.encode(x)
+        output = module.decode(z).float()
         x_hat = self.loss.link(output)
         values = self.loss.function(output, x)
         if values.shape != x.shape:
             values = (x_hat - x) ** 2
         return Evidence(x, x_hat, values, z, self._data_range(), features)
 
-    def _encode_with_features(self, network, encode, *inputs):
-        """What an encoder returns, and the feature map before its dense layers, if any."""
-        encoder, maps = getattr(network, "encoder", None), []
-        if self.module not in OWN_NETWORKS or not len(encoder.stages) or not len(encoder.dense):
-            return encode(*inputs), None
-        hook = encoder.stages.register_forward_hook(lambda *args: maps.append(args[-1]))
-        try:
-            return encode(*inputs), maps[0]
-        finally:
-            hook.remove()
-
     def _data_range(self):
         return 1.0 if self.loss.unit_interval else STANDARD_RANGE
 
     def error_in_units(self, errors):
         """Errors of values in the units of the input."""
-        return self.in_units(errors)
+        two = torch.zeros(2, self.layout.n_channels, *self.layout.spatial)
+        has_values = self.loss.function(two, two).shape == two.shape
+        return errors * self.scaling.scale ** (self.loss.power if has_values else 2)
 
     def _standardize(self, x: Tensor) -> Tensor:
         return self.scaling.forward(x).float()

@@ -19,6 +19,7 @@ class Run:
     def __init__(self, net, n_steps, lr_schedule, patience, streaming):
         self.net, self.n_steps, self.schedule, self.patience = net, n_steps, lr_schedule, patience
         self.streaming = streaming
+        net.warm = not streaming or len(net.history) > 0
         self.step = 0
         self.lowest = {}
         self.since_best, self.best = 0, None

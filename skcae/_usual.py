@@ -27,18 +27,18 @@ class Usual:
         other.count, other.mean, other.variance = self.count, self.mean, self.variance
         return other
 
-    def learn(self, net, X, labels=None, trim=0.0):
+    def learn(self, net, X, labels=None):
         """Take in training samples; of earlier ones only the newest count.
 
-        The share ``trim`` that is explained worst is left out.
+        The share that the training trims is left out.
         """
         n_values = len(X[0]) + net.code_size_
         most = max(1, min(N_SAMPLES, 16 * N_VALUES // n_values))
         index = np.sort(np.random.default_rng(net.seed).permutation(len(X))[:most])
         X, labels = X[index], None if labels is None else labels[index]
-        if trim:
+        if net.trim:
             errors = net.over_evidence(lambda e: e.values.flatten(1).mean(1), X, labels)
-            kept = np.sort(np.argsort(errors)[: len(X) - int(trim * len(X))])
+            kept = np.sort(np.argsort(errors)[: net._n_kept(len(X))])
             X, labels = X[kept], None if labels is None else labels[kept]
 
         def features_and_values(evidence):
@@ -61,7 +61,14 @@ class Usual:
 
     def _features(self, evidence):
         features = self.score.function(evidence)
-        return [f.double() for f in (features if isinstance(features, tuple) else (features,))]
+        features = features if isinstance(features, tuple) else (features,)
+        for part in features:
+            if not isinstance(part, torch.Tensor) or part.ndim != 2:
+                raise ValueError(
+                    f"the function of anomaly_score returned {_what(part)}; with a density it "
+                    f"must return tensors of shape (n, n_features)."
+                )
+        return [part.double() for part in features]
 
     def _learn_density(self, features):
         features = features[np.isfinite(features).all(1)]
@@ -92,15 +99,17 @@ class Usual:
 
         def unusual(evidence):
             if density is None:
-                return self.score.function(evidence).double()
-            return density(*self._features(evidence)).double()
+                result = self.score.function(evidence)
+            else:
+                result = density(*self._features(evidence))
+            if not isinstance(result, torch.Tensor) or result.shape != evidence.x.shape[:1]:
+                raise ValueError(
+                    f"anomaly_score returned {_what(result)} for {len(evidence.x)} samples; it "
+                    f"must return a tensor with one value for each."
+                )
+            return result.double()
 
         result = net.over_evidence(unusual, X, labels)
-        if result.shape != (len(X),):
-            raise ValueError(
-                f"anomaly_score returned shape {result.shape} for {len(X)} samples; it must "
-                f"return one value for each."
-            )
         if self.score.in_units:
             result = net.error_in_units(result)
         return np.where(np.isnan(result), np.inf, result)
@@ -120,3 +129,10 @@ class Usual:
             return net.error_in_units(errors).astype(np.float32)
         floor = self.variance.mean() or 1.0
         return ((errors - self.mean) / np.sqrt(self.variance + floor)).astype(np.float32)
+
+
+def _what(result):
+    """A tensor by its shape, anything else by its type."""
+    if isinstance(result, torch.Tensor):
+        return f"shape {tuple(result.shape)}"
+    return f"a {type(result).__name__}"

@@ -67,7 +67,7 @@ class BaseVAE(BaseAutoencoder):
             "n_importance_samples": self.n_importance_samples,
         }
 
-    def _learned(self, net, rows, target):
+    def _learned(self, net, rows, target, everything, streaming=False):
         means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
         active = means.var(axis=0) > ACTIVE_VARIANCE
         if len(means) > 1 and not active.any():
@@ -78,7 +78,9 @@ class BaseVAE(BaseAutoencoder):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        return super()._learned(net, rows, target) | {"active_units_": active}
+        return super()._learned(net, rows, target, everything, streaming) | {
+            "active_units_": active
+        }
 
     def _estimate(self, X, y, n_samples):
         """Estimates of the log-likelihood and standard errors, ``(2, n_samples)``."""
@@ -127,7 +129,7 @@ class BaseVAE(BaseAutoencoder):
         check_is_fitted(self)
         if self.net_.usual.score != SCORES["loss"]:
             return super().score_samples(X)
-        return self._estimate(X, None, self.n_importance_samples)[0]
+        return self._estimate(X, None, self.net_.n_importance_samples)[0]
 
     def log_likelihood(self, X, n_samples=1000, return_std=False):
         """Estimate the log-likelihood of each sample with more draws.
@@ -794,7 +796,7 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         if self.net_.usual.score == SCORES["loss"]:
-            return self._estimate(X, y, self.n_importance_samples)[0]
+            return self._estimate(X, y, self.net_.n_importance_samples)[0]
         rows = self._validate(X)[0]
         return -self.net_.unusual(rows, self._codes(y, rows))
 
@@ -816,7 +818,9 @@ class ConditionalConvVAE(BaseVAE):
             Mean log-likelihood in nats, given the labels where there are any.
         """
         check_is_fitted(self)
-        return self._average(self._estimate(X, y, self.n_importance_samples)[0], sample_weight)
+        return self._average(
+            self._estimate(X, y, self.net_.n_importance_samples)[0], sample_weight
+        )
 
     def log_likelihood(self, X, y=None, n_samples=1000, return_std=False):
         r"""Estimate the log-likelihood of each sample with more draws.

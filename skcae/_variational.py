@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._net import Net, seeded_globally
+from ._net import OWN_NETWORKS, Net, seeded_globally
 from ._tensors import AlignedLinear, padded, tile_size, to_tensor
 from .losses import Likelihood
 from .priors import PRIORS, Prior, normal_log_prob
@@ -56,7 +56,7 @@ class LatentVariableModel(nn.Module):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.network.decode(z, *self._labels(z, y))
 
-    def _labels(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, ...]:
+    def _labels(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """The label argument of the network, if it has one; no label is all zeros."""
         if not self.n_classes:
             return ()
@@ -408,11 +408,14 @@ class VariationalNet(Net):
         return self._by_tiles(evidence, X, labels=labels)
 
     def _evidence(self, x, *y):
-        model = self.module_
-        moments, features = self._encode_with_features(model.network, model.posterior, x, *y)
-        x_hat = self.loss.link(model.decode(moments[0], *y).float())
-        values = (x_hat - x) ** 2
-        return Evidence(x, x_hat, values, moments[0], self._data_range(), features)
+        model, features = self.module_, None
+        if self.module in OWN_NETWORKS:
+            moments, features = model.network.encode_in_steps(x, *model._labels(x, *y))
+        else:
+            moments = model.posterior(x, *y)
+        mean = moments[0].float()
+        x_hat = self.loss.link(model.decode(mean, *y).float())
+        return Evidence(x, x_hat, (x_hat - x) ** 2, mean, self._data_range(), features)
 
     def error_in_units(self, errors):
         return errors * self.scaling.scale**2

@@ -45,6 +45,8 @@ SMALLEST_ERROR = 1e-8
 # Of densities: principal components that are kept; what mixtures add to the variances of
 # standardized features, at least; the smallest variance along an axis.
 MOST_FEATURES, VARIANCE_ADDED, SMALLEST_VARIANCE = 64, 1e-2, 1e-6
+# Deviations below this share of the largest are rounding, and are not blown up.
+SMALLEST_SCALE = 1e-5
 
 
 class Evidence(NamedTuple):
@@ -103,6 +105,10 @@ class Score:
     density: Callable | None = None
     in_units: bool = False
     method: str | None = None
+
+    def __post_init__(self):
+        if not callable(self.function) and self.method is None:
+            raise TypeError(f"function={self.function!r} is not callable; pass a function.")
 
 
 def max_error(evidence: Evidence) -> Tensor:
@@ -206,7 +212,8 @@ def _axes(centred: Tensor) -> Tensor:
             torch.linalg.svd(centred, full_matrices=False) if n < d else _svd(centred)
         )
         axes, scale = axes[:MOST_FEATURES], singular[:MOST_FEATURES] / math.sqrt(n)
-    return axes / torch.where(scale > SMALLEST_ERROR, scale, 1.0)[:, None]
+    noise = max(float(scale.max()) * SMALLEST_SCALE, SMALLEST_ERROR)
+    return axes / torch.where(scale > noise, scale, 1.0)[:, None]
 
 
 def _svd(centred: Tensor):
@@ -280,7 +287,10 @@ class Mahalanobis(Density):
 
 
 class Neighbors(Mahalanobis):
-    """The mean distance to the nearest training samples, after whitening."""
+    """The mean distance to the nearest training samples, after whitening.
+
+    A training sample is not its own neighbour.
+    """
 
     def __init__(self, n_neighbors: int = 5) -> None:
         self.n_neighbors = n_neighbors
@@ -294,8 +304,11 @@ class Neighbors(Mahalanobis):
     def _unusual(self, features):
         z = F.linear(features, self.whitening)
         squares = (z**2).sum(1, keepdim=True) + self.squares - 2 * F.linear(z, self.known)
-        k = min(self.n_neighbors, len(self.known))
+        k = min(self.n_neighbors + 1, len(self.known))
         nearest = squares.topk(k, dim=1, largest=False).values
+        if k > 1:
+            itself = nearest[:, :1] <= 1e-9 * (1 + self.squares.mean())
+            nearest = torch.where(itself, nearest[:, 1:], nearest[:, :-1])
         return torch.sqrt(nearest.clamp(min=0)).mean(1)
 
 
@@ -303,6 +316,11 @@ def as_score(score) -> Score:
     """The row that ``score`` names; a plain callable is a function of the evidence."""
     if isinstance(score, Score):
         return score
+    if isinstance(score, type):
+        raise TypeError(
+            f"anomaly_score={score.__name__} is a class; pass a function, or "
+            f"Score(function, density={score.__name__})."
+        )
     return Score(score) if callable(score) else (SCORES | LIKELIHOOD_SCORES)[score]
 
 
@@ -357,4 +375,4 @@ def roc_auc_scorer(estimator, X, y):
             f"y has the labels {sorted(np.unique(y).tolist())}; pass 1 for anomalies and 0 for "
             f"normal samples. Of scikit-learn's labels, -1 for outliers, that is (y == -1)."
         )
-    return float(roc_auc_score(y, -estimator.score_samples(X)))
+    return float(roc_auc_score(y, -np.nan_to_num(estimator.score_samples(X))))  # may be infinite

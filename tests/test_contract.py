@@ -476,6 +476,8 @@ def test_scikit_learn_callbacks(make, X, y):
     assert [name for name, _ in ends] == ["epoch", "epoch", "fit"]
     assert ends[-1][1] == ends[-2][1] == ae.score(X) > ends[0][1]
     assert (count.events[0], count.events[-1]) == ("setup", "teardown")
+    unobserved = make(contamination=0.1).fit(X, y)
+    np.testing.assert_array_equal(ae.score_samples(X), unobserved.score_samples(X))
 
     monitor = callback.ScoringMonitor(scoring={"loss": lambda ae, X, y: -ae.score(X)})
     make().set_callbacks(monitor).fit(X, y)

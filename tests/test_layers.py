@@ -12,9 +12,11 @@ import skcae
 PACKAGE = Path(skcae.__file__).parent
 ROWS = [
     {"modules", "losses", "priors", "corruptions", "scores", "datasets", "plots", "_docs"},
-    {"_layout", "_tensors", "_training", "_usual", "_calibration"},
-    {"_net", "_validation", "_callbacks", "_detector"},
-    {"_base", "_variational"},
+    {"_layout", "_tensors", "_training", "_usual"},
+    {"_net", "_validation", "_callbacks"},
+    {"_calibration", "_variational"},
+    {"_detector"},
+    {"_base"},
     {"_autoencoder", "_vae"},
     {"__init__"},
 ]

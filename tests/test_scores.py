@@ -1,5 +1,7 @@
 """Anomaly scores against independent references, calibration, maps, trimming."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
+from skcae._calibration import Calibration, splits
 from skcae.scores import (
     LIKELIHOOD_SCORES,
     SCORES,
@@ -148,7 +151,7 @@ def test_a_score_of_the_user(X):
     plain = clone(ae).set_params(anomaly_score=median).fit(X)
     ratio = plain.score_samples(X) / given.score_samples(X)
     np.testing.assert_allclose(ratio, 1 / X.var(), rtol=1e-4)
-    with pytest.raises(ValueError, match=r"returned shape \(200, 4\) .* one value for each"):
+    with pytest.raises(ValueError, match=r"returned shape \(64, 4\) .* one value for each"):
         clone(ae).set_params(anomaly_score=lambda evidence: evidence.z).fit(X)
 
 
@@ -211,6 +214,46 @@ def test_terms_of_the_bound_are_scores(make_vae, X):
         np.testing.assert_array_equal(-vae.score_samples(X), term)
 
 
+def test_scores_in_several_threads(make, X):
+    ae = make(anomaly_score="joint").fit(X)
+    expected = ae.score_samples(X)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: ae.score_samples(X), range(24)):
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_a_new_fit_learns_anew(make, X):
+    ae = make(anomaly_score="joint", warm_start=True).fit(X).fit(X)
+    assert ae.net_.usual.count == 200
+    assert len(ae.net_.usual.features) == 200
+    assert abs(ae.anomaly_map(X).mean()) < 1e-3 or make.cls is ConditionalConvVAE
+
+
+def test_neighbors_of_training_data_are_others(X):
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=5, anomaly_score="neighbors",
+                         contamination=0.1, random_state=0).fit(X[:150])  # fmt: skip
+    assert ae.score_samples(X[:150]).max() < 0
+    assert abs((ae.predict(X[150:]) == -1).mean() - 0.1) < 0.15
+
+
+def test_scorer_takes_infinite_scores(make, X):
+    ae = make().fit(X)
+    absurd = np.full((1, 64), 1e30)
+    assert roc_auc_scorer(ae, np.r_[X[:20], absurd], np.r_[np.zeros(20), 1]) == 1
+
+
+def test_mistaken_scores_are_explained(make, X):
+    with pytest.raises(TypeError, match="is a class; pass a function"):
+        make(anomaly_score=Mahalanobis).fit(X)
+    with pytest.raises(TypeError, match="not callable"):
+        Score()
+    for wrong in (lambda e: 1.0, lambda e: e.z, lambda e: None):
+        with pytest.raises(ValueError, match="one value for each"):
+            make(anomaly_score=wrong).fit(X)
+    with pytest.raises(ValueError, match="shape \\(n, n_features\\)"):
+        make(anomaly_score=Score(lambda e: e.z[:, 0], Mahalanobis)).fit(X)
+
+
 # Calibration ------------------------------------------------------------------------------------
 
 
@@ -224,7 +267,8 @@ def test_p_values_count_the_held_out_samples(make, X):
 @pytest.mark.parametrize("calibration", [0.25, 4])
 def test_calibration_in_fit(make, X, calibration):
     ae = make(calibration=calibration).fit(X)
-    assert ae.calibration_.n_samples == (50 if calibration == 0.25 else 200)
+    n = ae.calibration_.n_samples
+    assert n == 200 if calibration == 4 else 35 < n < 65
     p = ae.p_values(X)
     assert p.shape == (200,)
     assert p.min() >= 1 / (ae.calibration_.n_samples + 1)
@@ -303,7 +347,32 @@ def test_calibration_asked_for_in_vain(make, X):
         make(calibration=3).partial_fit(X)
     with pytest.raises(ValueError, match="leaves nothing"):
         make(calibration=0.5).fit(X[:1])
-    assert make(calibration=0.2).partial_fit(X).calibration_.n_samples == 40
+
+
+def test_what_is_held_out_stays_held_out(make, X):
+    trained, held = set(), set()
+    for shuffle in range(3):
+        part = X[np.random.default_rng(shuffle).permutation(200)[:120]]
+        for random_state in None, 0:
+            pairs = splits(0.3, part, random_state)
+            assert 15 < len(pairs[0][1]) < 60
+            trained |= {(random_state, row.tobytes()) for row in part[pairs[0][0]]}
+            held |= {(random_state, row.tobytes()) for row in part[pairs[0][1]]}
+    assert not trained & held
+    ae = make(calibration=0.3).partial_fit(X)
+    assert ae.calibration_.n_samples == len(splits(0.3, X, 0)[0][1])
+
+
+def test_contamination_counts_what_is_held_out_too(make, X):
+    ae = make(calibration=0.3, contamination=0.1)
+    assert (ae.fit_predict(X) == -1).sum() == 20
+
+
+def test_equal_p_values_and_rates_are_found():
+    calibration = Calibration([(None, np.arange(499.0))])
+    calibration.p_values = lambda X: np.r_[np.full(17, 17 / 500), np.ones(33)]
+    found = calibration.alarms(None, false_discovery_rate=0.1)  # 17 * 0.1 / 50 is 17 / 500
+    assert found.sum() == 17
 
 
 def test_rates_pass_through_a_pipeline(X):
@@ -322,6 +391,15 @@ def test_anomaly_map_is_the_loss_of_each_value(make_with_loss, X):
     np.testing.assert_allclose(errors.mean(1), -ae.score_samples(X), rtol=1e-4)
     images = ae.anomaly_map(X.reshape(-1, 8, 8), standardize=False)
     np.testing.assert_array_equal(images.reshape(-1, 64), errors)
+
+
+def test_map_of_a_loss_for_each_sample_is_the_squared_error(X):
+    def per_sample(output, target):
+        return abs(output - target).flatten(1).mean(1)
+
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=2, loss=per_sample, random_state=0)
+    errors = ae.fit(255 * X).anomaly_map(255 * X, standardize=False)
+    np.testing.assert_allclose(errors, (ae.reconstruct(255 * X) - 255 * X) ** 2, rtol=1e-2, atol=1)
 
 
 def test_standardized_map(make, X):
@@ -376,6 +454,7 @@ def test_trimming_ignores_the_worst_of_a_batch(make, X):
     assert not net._trims()
     net.share = 0.2
     assert net._trims()
+    assert [net._n_kept(n) for n in (1, 5, 6, 16)] == [0, 4, 4, 12]
     plain = make().fit(X)
     assert not np.array_equal(plain.transform(X), make(trim_fraction=0.2).fit(X).transform(X))
 

@@ -324,6 +324,14 @@ padding, downsampling, code_activation
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
 
+    def encode_in_steps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The code, and the feature map before the dense layers, where there are both."""
+        encoder = self.encoder
+        if not len(encoder.stages) or not len(encoder.dense):
+            return encoder(x), None
+        features = encoder.stages(x)
+        return encoder.code_activation(encoder.dense(features.flatten(1))), features
+
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z)
 

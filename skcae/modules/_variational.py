@@ -71,16 +71,23 @@ class VariationalAutoencoder(Autoencoder):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance ``(n, code size)``; ``y`` is one-hot ``(n, n_classes)``."""
+        return self.encode_in_steps(x, y)[0]
+
+    def encode_in_steps(self, x: Tensor, y: Tensor | None = None):
+        """Both, and the feature map before the dense layers, where there are such."""
         encoder = self.encoder
         if self.n_labels_in:
             x = join(x, y)
         if self.convolutional:
             h = encoder.stages[:-1](x)
             mean, logvar = encoder.stages[-1](h).flatten(1), self.logvar(h).flatten(1)
+            features = None
         else:
-            h = encoder.dense[:-1](encoder.stages(x).flatten(1))
+            features = encoder.stages(x)
+            h = encoder.dense[:-1](features.flatten(1))
             mean, logvar = encoder.dense[-1](h), self.logvar(h)
-        return encoder.code_activation(mean), logvar.clamp(*LOGVAR_RANGE)
+        moments = encoder.code_activation(mean), logvar.clamp(*LOGVAR_RANGE)
+        return moments, features if len(encoder.stages) else None
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decoder(z, y)
