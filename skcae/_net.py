@@ -15,7 +15,7 @@ from skorch.callbacks import EarlyStopping
 from skorch.history import History
 from torch import Tensor
 
-from ._tensors import AlignedLinear, padded, tile_size, to_tensor
+from ._tensors import over_tiles, padded, tile_size, to_tensor
 from ._training import OPTIMIZERS, Run, StopTraining
 from ._usual import Usual
 from .losses import PerSampleLoss
@@ -119,6 +119,15 @@ class Net(NeuralNet):
             kwargs.setdefault("fused", not kwargs.get("foreach", False))
         self.optimizer_ = self.optimizer(*args, **kwargs)
         return self
+
+    @property
+    def tile_size(self):
+        """Samples that inference sees at once."""
+        options = self.get_params_for("module")
+        dense = self.module in OWN_NETWORKS and not len(options.get("hidden_channels", "?"))
+        kind = "dense" if dense else "convolutional"
+        kind = "cuda" if torch.device(self.device).type == "cuda" else kind
+        return tile_size(kind, self.layout.n_features)
 
     def _owns_randomness(self):
         """Whether all weights come from ``generator_``: no code of the user's builds a layer."""
@@ -444,20 +453,23 @@ class Net(NeuralNet):
     def _unfold(self, output: Tensor) -> Tensor:
         return self.layout.unfold(self.scaling.inverse(self.loss.link(output.float())))
 
-    @torch.inference_mode()
-    def _by_tiles(self, function, *arrays, fold=True):
+    def _by_tiles(self, function, X, *others, fold=True):
         """Apply to tiles of rows and join the results; the rows never see each other."""
-        n, results = len(arrays[0]), []
-        size = tile_size(self.layout.n_features)
-        for start in range(0, n, size):
-            stop = min(start + size, n)
-            tiles = [to_tensor(padded(a[start:stop], size), self.device) for a in arrays]
-            if fold:
-                tiles = [self.layout.fold(tile) for tile in tiles]
-            with AlignedLinear():
-                result = function(*tiles)
-            results.append(result[: stop - start].cpu().numpy())
-        return np.concatenate(results)
+
+        def tile(start):
+            return function(*(self._tile(a, start, fold) for a in (X, *others)))
+
+        return self._over_tiles(tile, len(X))
+
+    def _over_tiles(self, function, n):
+        on_cpu = torch.device(self.device).type == "cpu"
+        parallel = on_cpu and self.tile_size > 1 and self._owns_randomness()
+        return over_tiles(function, n, self.tile_size, parallel)
+
+    def _tile(self, values, start, fold):
+        size = self.tile_size
+        tile = to_tensor(padded(values[start : start + size], size), self.device)
+        return self.layout.fold(tile) if fold else tile
 
 
 class _Corruption:

@@ -1,6 +1,7 @@
 """The border between numpy and torch: batches of rows, and tiles that keep rows apart."""
 
-import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,12 +10,34 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
-# kernel and other last bits. (Most values in a sample, samples in a tile.)
-TILES = ((2**14, 64), (2**18, 8), (math.inf, 1))
+# kernel and other last bits. At most so many samples and values: of convolutions, whose feature
+# maps then stay in the cache of a core; of dense layers; on a CUDA device.
+TILES = {"convolutional": (32, 2**15), "dense": (512, 2**20), "cuda": (4096, 2**22)}
 
 
-def tile_size(n_features):
-    return next(size for limit, size in TILES if n_features <= limit)
+def tile_size(kind, n_features):
+    n_samples, n_values = TILES[kind]
+    return max(1, min(n_samples, n_values // n_features))
+
+
+def over_tiles(function, n, size, parallel):
+    """Apply ``function(start)`` to tiles of ``size``, and join the first ``n`` rows.
+
+    In parallel each tile has one thread, so that the number of threads changes no bit.
+    """
+
+    def tile(start):
+        with torch.inference_mode(), AlignedLinear():
+            return function(start)[: n - start].cpu().numpy()
+
+    starts, n_threads = range(0, n, size), torch.get_num_threads()
+    if not parallel or n_threads == 1:
+        return np.concatenate([tile(start) for start in starts])
+    with ThreadPoolExecutor(n_threads, initializer=partial(torch.set_num_threads, 1)) as pool:
+        try:
+            return np.concatenate(list(pool.map(tile, starts)))
+        finally:
+            torch.set_num_threads(n_threads)  # the default of threads yet to come
 
 
 class Rows:
@@ -45,7 +68,9 @@ def to_tensor(values: np.ndarray, device) -> Tensor:
 
 
 def padded(rows: np.ndarray, size: int) -> np.ndarray:
-    """A copy of the rows, the last one repeated up to ``size``."""
+    """The rows, the last one repeated up to ``size``, in memory that torch can read."""
+    if len(rows) == size and rows.flags.c_contiguous and rows.flags.writeable:
+        return rows
     tile = np.empty((size, *rows.shape[1:]), rows.dtype)
     tile[: len(rows)] = rows
     tile[len(rows) :] = rows[-1]

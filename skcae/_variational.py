@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ._net import OWN_NETWORKS, Net, seeded_globally
-from ._tensors import AlignedLinear, padded, tile_size, to_tensor
+from ._tensors import to_tensor
 from .losses import Likelihood
 from .priors import PRIORS, Prior, normal_log_prob
 from .scores import Evidence
@@ -101,7 +101,7 @@ def _check_prior(prior, code_size):
 
 
 def one_hot(codes: Tensor, n_classes: int) -> Tensor:
-    return nn.functional.one_hot(codes, n_classes).float()
+    return nn.functional.one_hot(codes.long(), n_classes).float()
 
 
 def _repeat(x: Tensor | None, n: int) -> Tensor | None:
@@ -346,28 +346,26 @@ class VariationalNet(Net):
 
     def _terms(self, X, y, moments, n_samples, closed):
         n_pairs, model = len(X) * n_samples, self.module_
-        size = tile_size(self.layout.n_features)
         x = self._standardize(self.layout.fold(to_tensor(np.array(X), self.device)))
         noise = self._noise(X, n_samples)
         labels = None if y is None else one_hot(torch.from_numpy(y), self.n_classes).to(x.device)
-        terms = np.empty((2, n_pairs))
-        for start in range(0, n_pairs, size):
-            pairs = torch.arange(start, start + size, device=x.device).clamp_(max=n_pairs - 1)
+
+        def tile(start):
+            pairs = torch.arange(start, start + self.tile_size, device=x.device)
+            pairs = pairs.clamp_(max=n_pairs - 1)
             row = pairs // n_samples
             mean, deviation = moments[row].unbind(1)
             logvar, z = 2 * torch.log(deviation), mean + deviation * noise[pairs]
-            with AlignedLinear():
-                output = model.decode(z, None if labels is None else labels[row])
-                log_ratio = (
-                    -model.prior.kl(mean, logvar, z).sum(1)
-                    if closed
-                    else model.prior.log_prob(z) - normal_log_prob(z, mean, logvar)
-                )
+            output = model.decode(z, None if labels is None else labels[row])
+            log_ratio = (
+                -model.prior.kl(mean, logvar, z).sum(1)
+                if closed
+                else model.prior.log_prob(z) - normal_log_prob(z, mean, logvar)
+            )
             log_likelihood = self.loss.per_sample(output, x[row], model.variance)
-            stop = min(start + size, n_pairs)
-            both = torch.stack([log_likelihood, log_ratio]).double()
-            terms[:, start:stop] = both[:, : stop - start].cpu().numpy()
-        return terms
+            return torch.stack([log_likelihood, log_ratio], 1).double()
+
+        return self._over_tiles(tile, n_pairs).T
 
     def _noise(self, rows, n_samples):
         """Draws ``(len(rows) * n_samples, code size)`` that depend on nothing but each row.
@@ -420,19 +418,15 @@ class VariationalNet(Net):
     def error_in_units(self, errors):
         return errors * self.scaling.scale**2
 
-    @torch.inference_mode()
-    def _by_tiles(self, function, *arrays, labels=None, fold=True):
+    def _by_tiles(self, function, X, *others, labels=None, fold=True):
         if labels is None:
-            return super()._by_tiles(function, *arrays, fold=fold)
-        results, size = [], tile_size(self.layout.n_features)
-        for start in range(0, len(labels), size):
-            x, y = (padded(a[start : start + size], size) for a in (arrays[0], labels))
-            x = to_tensor(x, self.device)
-            x = self.layout.fold(x) if fold else x
-            with AlignedLinear():
-                result = function(x, one_hot(torch.from_numpy(y), self.n_classes).to(x.device))
-            results.append(result[: len(labels[start : start + size])].cpu().numpy())
-        return np.concatenate(results)
+            return super()._by_tiles(function, X, *others, fold=fold)
+
+        def tile(start):
+            y = self._tile(labels, start, fold=False)
+            return function(self._tile(X, start, fold), one_hot(y, self.n_classes))
+
+        return self._over_tiles(tile, len(X))
 
 
 def _log_mean(log_weights):
