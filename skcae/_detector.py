@@ -1,6 +1,9 @@
 """What an autoencoder does as an outlier detector: scores, calibrated alarms, maps of where."""
 
+from numbers import Real
+
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
@@ -177,18 +180,21 @@ class Detector(OutlierMixin):
         """
         return self._check_calibrated().drift(self._validate(X)[0])
 
-    def anomaly_map(self, X, standardize=True):
-        """Show where a sample is unusual: the error of each of its values.
+    def anomaly_map(self, X, standardize=True, sigma=1.0):
+        """Show where a sample is unusual: the error of each of its values, smoothed.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images.
         standardize : bool, default=True
-            Whether to compare each value with its errors over the training data: less their
-            mean, over the root of their variance plus the mean variance of all values, so that
-            constant values do not stand out for noise. False gives the loss of each value, in
-            the units of `X` (squared, for the squared error).
+            Whether to compare each value with its errors over the training data: over the root
+            of their mean square plus the mean of that over all values, so that constant values
+            do not stand out for noise. False gives the loss of each value, in the units of `X`
+            (squared, for the squared error).
+        sigma : float, default=1.0
+            Width of the normal distribution that smooths the map along all axes but that of the
+            channels, in values: what is unusual seldom fills just one. 0 does not smooth.
 
         Returns
         -------
@@ -197,8 +203,14 @@ class Detector(OutlierMixin):
             value for each value of a sample, it is the squared error.
         """
         check_is_fitted(self)
+        if not isinstance(sigma, Real) or not 0 <= sigma < np.inf:
+            raise ValueError(f"sigma={sigma!r} is no width; pass a number from 0 on.")
         rows, image_shape = self._validate(X)
-        return self._shaped(self.net_.error_map(rows, standardize), image_shape)
+        errors = self.net_.error_map(rows, standardize).reshape(-1, *self.input_shape_)
+        widths, channels = [0, *[sigma] * len(self.input_shape_)], self.net_.layout.channel_axis
+        if channels is not None:
+            widths[1 + channels] = 0
+        return self._shaped(gaussian_filter(errors, widths).reshape(rows.shape), image_shape)
 
     def _check_calibrated(self):
         check_is_fitted(self)

@@ -151,7 +151,9 @@ class Scaling:
 
     def forward(self, x):
         """A tensor in the units of the input to the network's units."""
-        if abs(self.shift) < 8 * self.scale:  # one pass; else rounding would show
+        if self.shift == 0:
+            return x / self.scale
+        if abs(self.shift) < 8 * self.scale:  # one pass; beyond, its rounding would show
             dtype = x.dtype if x.is_floating_point() else torch.float32
             start = x.new_tensor(-self.shift / self.scale, dtype=dtype)
             return torch.add(start, x, alpha=1 / self.scale)

@@ -117,8 +117,8 @@ class Usual:
     def error_map(self, net, X, standardize=True, labels=None):
         """The error of each value, ``(n, n_features)``, float32.
 
-        Standardized: less its mean over training data, over the root of its own variance plus
-        the mean variance of all values, so that values that never vary count like others.
+        Standardized: over the root of its mean square over training data plus the mean of that
+        over all values, so that values that are always right count like others.
         """
 
         def values(evidence):
@@ -127,8 +127,8 @@ class Usual:
         errors = net.over_evidence(values, X, labels)
         if not standardize:
             return net.error_in_units(errors).astype(np.float32)
-        floor = self.variance.mean() or 1.0
-        return ((errors - self.mean) / np.sqrt(self.variance + floor)).astype(np.float32)
+        square = self.variance + self.mean**2
+        return (errors / np.sqrt(square + (square.mean() or 1.0))).astype(np.float32)
 
 
 def _what(result):

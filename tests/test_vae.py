@@ -36,7 +36,7 @@ def y(digits):
 def trained(digits):
     """A conditional model that has learned something, for tests that only look."""
     X, y = digits
-    return ConditionalConvVAE(4, hidden_channels=(16, 32), max_epochs=12, random_state=0).fit(X, y)
+    return ConditionalConvVAE(4, hidden_channels=(16, 32), max_epochs=16, random_state=0).fit(X, y)
 
 
 # Likelihood -------------------------------------------------------------------------------------
