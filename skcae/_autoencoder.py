@@ -9,6 +9,7 @@ from torch.nn import Module
 from ._base import BaseAutoencoder, _names
 from ._callbacks import with_callbacks
 from ._docs import shared
+from ._stored import stored_or_array
 from .corruptions import CORRUPTIONS
 
 
@@ -313,6 +314,9 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
             The fitted estimator.
         """
         return self._partial_fit(X, target)
+
+    def _check_target(self, target, rows, reset):
+        return stored_or_array(target)
 
     def _make_corruption(self):
         if not isinstance(self.corruption, str):

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,15 +14,17 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import _safe_indexing, check_array, check_consistent_length
+from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._calibration import Calibration, splits
 from ._callbacks import CallbackBridge, CallbackSupportMixin, with_callbacks
 from ._detector import Detector
+from ._distributed import agreed, rank_and_size
 from ._layout import Layout, Scaling
 from ._net import Net
+from ._stored import Stored, applied, blocks, few, part
 from ._tensors import Rows
 from ._training import LR_SCHEDULES, OPTIMIZERS, Progress
 from ._validation import (
@@ -161,10 +164,10 @@ class BaseAutoencoder(
             if self._holds_out():
                 first, folds = pairs[0][0], []
             else:
-                first, folds = slice(None), pairs
-            net = self._train(rows[first], _rows_of(target, first), layout, observers, rows)
-            nets = [self._train(rows[i], _rows_of(target, i), layout) for i, _ in folds] or [net]
-            self._calibrate(nets, [rows[i] for _, i in pairs])
+                first, folds = None, pairs
+            net = self._train(part(rows, first), _part(target, first), layout, observers, rows)
+            nets = [self._train(part(rows, i), _part(target, i), layout) for i, _ in folds]
+            self._calibrate(nets or [net], [part(rows, i) for _, i in pairs])
         return self
 
     def _train(self, rows, target, layout, observers=None, everything=None):
@@ -179,7 +182,7 @@ class BaseAutoencoder(
         net.scaling = self._make_scaling(net.loss, rows)
         for bridge in observers or []:
             bridge.attributes = lambda: self._learned(net, rows, target, everything)
-        progress = [Progress(self.max_epochs, bar=self.verbose > 1)] if self.verbose else []
+        progress = self._progress(self.max_epochs, bar=self.verbose > 1)
         net.train(
             *self._to_train(net, rows, target),
             epochs=self.max_epochs,
@@ -211,9 +214,9 @@ class BaseAutoencoder(
             rows, layout = self._validate_fit(X, reset=first)
             target = self._check_target(target, rows, reset=first)
             pairs = self._split(rows, target)
-            held_out, everything = [rows[i] for _, i in pairs], rows
+            held_out, everything = [part(rows, i) for _, i in pairs], rows
             for index, _ in pairs:
-                rows, target = rows[index], _rows_of(target, index)
+                rows, target = part(rows, index), _part(target, index)
             net = self._make_net(layout, len(rows), paired=target is not None)
             if first:
                 net.scaling = self._make_scaling(net.loss, rows)
@@ -221,13 +224,20 @@ class BaseAutoencoder(
                 net.continue_from(self.net_)
                 if not net.loss.unit_interval:
                     net.scaling = net.scaling.updated(rows)
-            observers = [Progress(1, bar=False)] if self.verbose else []
             net.train(
-                *self._to_train(net, rows, target), epochs=1, streaming=True, observers=observers
+                *self._to_train(net, rows, target),
+                epochs=1,
+                streaming=True,
+                observers=self._progress(1, bar=False),
             )
             vars(self).update(self._learned(net, rows, target, everything, streaming=True))
             self._calibrate([net], held_out)
         return self
+
+    def _progress(self, epochs, bar):
+        """What prints: of several processes only the first."""
+        first = rank_and_size()[0] == 0
+        return [Progress(epochs, bar)] if self.verbose and first else []
 
     def _holds_out(self):
         """Whether a share of the samples is held out to calibrate on."""
@@ -244,7 +254,9 @@ class BaseAutoencoder(
         self.calibration_ = None
         if held_out:
             pairs = zip(nets, held_out, strict=True)
-            self.calibration_ = Calibration([(net, net.unusual(rows)) for net, rows in pairs])
+            self.calibration_ = Calibration(
+                [(net, applied(net.unusual, rows)) for net, rows in pairs]
+            )
         if self.contamination == "auto" and self._holds_out():
             self.offset_ = _fence(-self.calibration_.parts[0][1])
 
@@ -252,9 +264,10 @@ class BaseAutoencoder(
         """The fitted attributes that training leaves behind."""
         net.learn_usual(rows, self._labels_of(target), streaming)
         if self.contamination == "auto":
-            offset = _fence(-net.unusual(rows[:: -(-len(rows) // N_FENCE)]))
+            offset = _fence(-net.unusual(rows[few(rows, N_FENCE, net.seed)]))
         else:
-            offset = float(np.percentile(-net.unusual(everything), 100 * self.contamination))
+            unusual = applied(net.unusual, everything)
+            offset = float(np.percentile(-unusual, 100 * self.contamination))
         return {
             "net_": net,
             "input_shape_": net.layout.shape,
@@ -282,7 +295,7 @@ class BaseAutoencoder(
                 "device": resolve_device(self.device),
                 "loss": self._loss(),
                 "layout": layout,
-                "seed": draw_seed(self.random_state),
+                "seed": agreed(draw_seed(self.random_state)),
                 "corruption": None if paired else self._make_corruption(),
                 "precision": self.precision,
                 "score": as_score(self.anomaly_score),
@@ -331,7 +344,8 @@ class BaseAutoencoder(
     def _make_scaling(self, loss, rows):
         if loss.unit_interval:
             scaling = Scaling.unit_interval(rows.dtype)
-            check_unit_interval(rows, scaling, self._loss_text())
+            for block in blocks(rows):
+                check_unit_interval(block, scaling, self._loss_text())
             return scaling
         return Scaling().updated(rows)
 
@@ -347,7 +361,12 @@ class BaseAutoencoder(
     def _validate(self, X, reset=False):
         """Rows ``(n_samples, n_features)``, and the shape of a sample if `X` came as images."""
         X, image_shape = flatten(X)
-        rows = validate_data(self, X, reset=reset, dtype="numeric")
+        if isinstance(X, Stored):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            X.checks.append(partial(assert_all_finite, input_name="X"))
+            rows = X
+        else:
+            rows = validate_data(self, X, reset=reset, dtype="numeric")
         check_numeric(rows)
         if not reset:
             shape, loss = self.net_.layout.shape, self.net_.loss
@@ -357,7 +376,10 @@ class BaseAutoencoder(
                     f"on samples of shape {shape}; reshape X to (n_samples, *{shape})."
                 )
             if loss.unit_interval:
-                check_unit_interval(rows, self.net_.scaling, self._loss_text())
+                check = partial(
+                    check_unit_interval, scaling=self.net_.scaling, parameter=self._loss_text()
+                )
+                rows.checks.append(check) if isinstance(rows, Stored) else check(rows)
         return rows, image_shape
 
     def _to_train(self, net, rows, target):
@@ -366,7 +388,10 @@ class BaseAutoencoder(
         if target is None:
             return inputs, None
         target, image_shape = flatten(target)
-        target = check_array(target, input_name="target", dtype="numeric")
+        if isinstance(target, Stored):
+            target.checks.append(partial(assert_all_finite, input_name="target"))
+        else:
+            target = check_array(target, input_name="target", dtype="numeric")
         check_numeric(target, "target")
         if target.shape != rows.shape or image_shape not in (None, net.layout.shape):
             raise ValueError(
@@ -374,19 +399,22 @@ class BaseAutoencoder(
                 f"but X has {len(rows)} of shape {net.layout.shape}; pass the clean version of "
                 f"each sample of X."
             )
-        if net.loss.unit_interval:
-            check_unit_interval(target, net.scaling, self._loss_text(), "target")
+        for block in blocks(target) if net.loss.unit_interval else ():
+            check_unit_interval(block, net.scaling, self._loss_text(), "target")
         return inputs, Rows(target, net.layout, net.device)
 
     # Applying -------------------------------------------------------------------------------
 
-    def transform(self, X):
+    def transform(self, X, out=None):
         """Encode `X`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images.
+        out : array of shape (n_samples, n_components), default=None
+            Where to write the codes, a part at a time: an array, or a memory map, or anything
+            that takes slices. None makes a new array.
 
         Returns
         -------
@@ -394,15 +422,17 @@ class BaseAutoencoder(
             Codes.
         """
         check_is_fitted(self)
-        return self.net_.encode(self._validate(X)[0])
+        return applied(self.net_.encode, self._validate(X)[0], out)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z, out=None):
         """Decode codes.
 
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
             Codes.
+        out : array of shape (n_samples, n_features) or (n_samples, *input_shape), default=None
+            Where to write the reconstructions, as in `transform`.
 
         Returns
         -------
@@ -410,8 +440,8 @@ class BaseAutoencoder(
             Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
         """
         check_is_fitted(self)
-        Z = self._validate_codes(Z)
-        return self._as_given(self.net_.decode(Z))
+        result = applied(self.net_.decode, self._validate_codes(Z), out)
+        return result if out is not None else self._as_given(result)
 
     def _validate_codes(self, Z):
         Z = check_array(Z, dtype=np.float32, input_name="Z")
@@ -426,13 +456,15 @@ class BaseAutoencoder(
         """Rows in the layout of the `X` given to `fit`."""
         return rows.reshape(-1, *self.input_shape_) if self.net_.layout.images else rows
 
-    def reconstruct(self, X):
+    def reconstruct(self, X, out=None):
         """Encode and decode `X`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images.
+        out : array of the shape of `X`, default=None
+            Where to write the reconstructions, as in `transform`.
 
         Returns
         -------
@@ -441,7 +473,8 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X)
-        return self._shaped(self.net_.reconstruct(rows), image_shape)
+        result = applied(self.net_.reconstruct, rows, out)
+        return result if out is not None else self._shaped(result, image_shape)
 
     def _shaped(self, rows, image_shape):
         """Rows in the layout of the `X` of this call."""
@@ -541,8 +574,11 @@ class BaseAutoencoder(
         return tags
 
 
-def _rows_of(target, index):
-    return None if target is None else _safe_indexing(target, index)
+def _part(target, index):
+    """As `part`, of anything that holds one target for each row, or of None."""
+    if target is None or index is None or isinstance(target, Stored):
+        return target if target is None else part(target, index)
+    return _safe_indexing(target, index)
 
 
 def _fence(scores):

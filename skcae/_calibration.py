@@ -6,6 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.stats import false_discovery_control, ks_2samp
 
+from ._distributed import agreed
+from ._stored import applied
 from ._validation import draw_seed
 
 # P-values are multiples of one number, and often equal the rate that is asked for.
@@ -29,14 +31,14 @@ class Calibration:
     def p_values(self, X):
         """Share of normal samples that are at least as unusual, each row itself included."""
         above = sum(
-            len(known) - np.searchsorted(known, net.unusual(X), side="left")
+            len(known) - np.searchsorted(known, applied(net.unusual, X), side="left")
             for net, known in self.parts
         )
         return (1 + above) / (1 + self.n_samples)
 
     def drift(self, X):
         """Two-sample Kolmogorov-Smirnov test; over several parts by Bonferroni's inequality."""
-        tests = [ks_2samp(known, net.unusual(X)) for net, known in self.parts]
+        tests = [ks_2samp(known, applied(net.unusual, X)) for net, known in self.parts]
         strongest = min(tests, key=lambda test: test.pvalue)
         return float(strongest.statistic), float(min(1.0, len(tests) * strongest.pvalue))
 
@@ -63,7 +65,7 @@ def splits(calibration, X, random_state):
     """Pairs of indices, to train on and to calibrate on: one, or one for each fold."""
     n = len(X)
     if isinstance(calibration, Integral):
-        rng = np.random.default_rng(draw_seed(random_state))
+        rng = np.random.default_rng(agreed(draw_seed(random_state)))
         held = np.array_split(rng.permutation(n), calibration)
     else:
         held = [np.flatnonzero(_uniform(X, random_state) < calibration)]

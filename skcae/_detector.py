@@ -8,6 +8,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._calibration import Calibration
+from ._stored import applied
 
 
 class Detector(OutlierMixin):
@@ -46,7 +47,7 @@ class Detector(OutlierMixin):
             The negative of `anomaly_score`, in its units. It does not depend on the other rows.
         """
         check_is_fitted(self)
-        return -self.net_.unusual(self._validate(X)[0])
+        return -applied(self.net_.unusual, self._validate(X)[0])
 
     def score(self, X, y=None, sample_weight=None):
         """Average minus the loss, which a grid search maximizes.
@@ -67,7 +68,7 @@ class Detector(OutlierMixin):
             the squared error; nats, for cross-entropy and likelihoods).
         """
         check_is_fitted(self)
-        return self._average(-self.net_.losses(self._validate(X)[0]), sample_weight)
+        return self._average(-applied(self.net_.losses, self._validate(X)[0]), sample_weight)
 
     def _average(self, scores, sample_weight):
         if sample_weight is not None:
@@ -157,7 +158,7 @@ class Detector(OutlierMixin):
             The estimator, its p-values renewed; `offset_` stays.
         """
         check_is_fitted(self)
-        unusual = self.net_.unusual(self._validate(X)[0])
+        unusual = applied(self.net_.unusual, self._validate(X)[0])
         self.calibration_ = Calibration([(self.net_, unusual)])
         return self
 

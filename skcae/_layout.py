@@ -8,6 +8,8 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from ._stored import blocks
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -139,12 +141,15 @@ class Scaling:
 
     def updated(self, X):
         """Mean and standard deviation of all values seen so far, ``X`` included (Chan et al.)."""
-        mean, var = _mean_and_variance(X)
-        count = self.count + X.size
-        delta, share = mean - self.shift, X.size / count
-        shift = self.shift + share * delta
-        variance = (1 - share) * self.variance + share * var + (1 - share) * share * delta**2
-        _check_range(X, variance)
+        count, shift, variance, low, high = self.count, self.shift, self.variance, np.inf, -np.inf
+        for block in blocks(X):
+            mean, var = _mean_and_variance(block)
+            count += block.size
+            delta, share = mean - shift, block.size / count
+            shift += share * delta
+            variance = (1 - share) * variance + share * var + (1 - share) * share * delta**2
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+        _check_range(low, high, variance)
         # Rounding leaves constant data a variance of about (eps * shift) ** 2.
         constant = variance <= (10 * np.finfo(np.float64).eps * shift) ** 2
         return Scaling(shift, 1.0 if constant else math.sqrt(variance), variance, count)
@@ -163,9 +168,8 @@ class Scaling:
         return x * self.scale + self.shift
 
 
-def _check_range(X, variance):
+def _check_range(low, high, variance):
     """Results are in single precision, and the variance of tiny values is lost in double."""
-    low, high = float(X.min()), float(X.max())
     largest = max(abs(low), abs(high))
     if largest > 1e37 or (low != high and variance < np.finfo(np.float64).tiny):
         raise ValueError(
@@ -174,14 +178,11 @@ def _check_range(X, variance):
         )
 
 
-def _mean_and_variance(X, values_per_block=2**22):
-    """In double precision, a block of rows at a time, so that ``X`` is never copied whole."""
-    rows = max(1, values_per_block // X.shape[1])
-    blocks = [X[i : i + rows] for i in range(0, len(X), rows)]
-    mean = sum(float(np.sum(b, dtype=np.float64)) for b in blocks) / X.size
+def _mean_and_variance(X):
+    """Of a block of rows, in double precision."""
+    mean = float(np.mean(X, dtype=np.float64))
     with np.errstate(over="ignore"):
-        squares = (np.subtract(b, mean, dtype=np.float64) ** 2 for b in blocks)
-        var = sum(float(np.sum(square)) for square in squares) / X.size
+        var = float(np.mean(np.subtract(X, mean, dtype=np.float64) ** 2))
     if not math.isfinite(var):
         raise ValueError(
             f"X has values up to {float(np.abs(X).max()):g}, whose variance is not finite; "

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from skorch.callbacks import EarlyStopping
 from skorch.history import History
 from torch import Tensor
 
+from ._distributed import rank_and_size, share_buffers, total
+from ._stored import applied, part, slices
 from ._tensors import over_tiles, padded, tile_size, to_tensor
 from ._training import OPTIMIZERS, Run, StopTraining
 from ._usual import Usual
@@ -78,8 +81,9 @@ class Net(NeuralNet):
     # Building -------------------------------------------------------------------------------
 
     def initialize(self):
+        rank = rank_and_size()[0]
         self.generator_ = torch.Generator().manual_seed(self.seed)
-        self.noise_generator_ = torch.Generator(self.device).manual_seed(self.seed + 1)
+        self.noise_generator_ = torch.Generator(self.device).manual_seed(self.seed + 1 + rank)
         super().initialize()
         corruption = copy.deepcopy(self.corruption)
         self.corrupt_ = _Corruption(corruption, self.device) if corruption is not None else None
@@ -203,9 +207,9 @@ class Net(NeuralNet):
         stopping: the weights of the best epoch are kept. ``streaming`` says that this is one
         chunk of many, so that nothing can depend on the share of the training that is done.
         """
-        index = torch.randperm(len(X), generator=self.generator_).numpy()
+        index = X.shuffled(np.arange(len(X)), self._permutation)
         n_valid = _n_validation(len(X), validation_fraction)
-        valid, train = np.sort(index[:n_valid]), index[n_valid:]
+        valid, train = np.sort(index[:n_valid]), np.sort(index[n_valid:])
         n_steps = epochs * len(self._batches(train))
         run = Run(self, n_steps, lr_schedule, patience, streaming)
         isolated = nullcontext() if self._owns_noise() else self._isolated()
@@ -232,33 +236,52 @@ class Net(NeuralNet):
     def _epoch(self, run, X, y, train, valid):
         started = time.perf_counter()
         self.notify("on_epoch_begin", dataset_train=X, dataset_valid=None)
-        self._set_training(min(len(train), self.batch_size) > 1)  # one row has no statistics
+        n_rows = min(len(train), self.batch_size) // rank_and_size()[1]
+        self._set_training(n_rows > 1)  # one row has no statistics
         loss = self._train_batches(run, X, y, train)
         self._set_training(False)
+        share_buffers(self.module_)
         run.check_finite(loss)
         run.record("train_loss", self.in_units(loss))
         if len(valid):
-            valid_loss = self.losses(X.X[valid], None if y is None else y.X[valid]).mean()
-            run.record("valid_loss", float(valid_loss))
+            run.record("valid_loss", self._mean_loss(X, y, valid))
             run.remember_best()
         self.history.record("dur", time.perf_counter() - started)
         self.notify("on_epoch_end", dataset_train=X, dataset_valid=None)
 
     def _train_batches(self, run, X, y, index):
-        """One pass over the shuffled rows; the mean loss, read from the device once."""
-        index = index[torch.randperm(len(index), generator=self.generator_).numpy()]
-        losses, batches = [], self._batches(index)
-        for batch in batches:
-            inputs, target = self._pair(X.take(batch), None if y is None else y.take(batch))
+        """One pass over the shuffled rows; the mean loss, read from the device once.
+
+        Of several processes each takes its share of every batch.
+        """
+        rank, n_ranks = rank_and_size()
+        batches = self._batches(X.shuffled(index, self._permutation, n_ranks))
+        own = [batch[rank::n_ranks] for batch in batches]
+        losses, targets = [], repeat(None) if y is None else y.batches(own)
+        for batch, x, target in zip(batches, X.batches(own), targets, strict=False):
             run.advance()
-            losses.append(self._step(inputs, target))
-        sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
-        return float(torch.stack(losses).double().cpu() @ sizes) / len(index)
+            weight = n_ranks * len(x) / len(batch)
+            losses.append(self._step(run.objective, weight, *self._pair(x, target)))
+        sizes = torch.tensor([len(part) for part in own], dtype=torch.float64, device=self.device)
+        return float(total(torch.stack(losses).double() @ sizes)) / len(index)
+
+    def _permutation(self, n):
+        return torch.randperm(n, generator=self.generator_).numpy()
+
+    def _mean_loss(self, X, y, index):
+        """The mean loss of some rows."""
+        if y is None:
+            return float(applied(self.losses, part(X.X, index)).mean())
+        parts = [index[s] for s in slices(len(index), max(1, 2**24 // self.layout.n_features))]
+        return float(np.concatenate([self.losses(X.X[i], y.X[i]) for i in parts]).mean())
 
     def _batches(self, index):
-        """Consecutive parts of ``index``; a single row left over joins the part before it."""
+        """Consecutive parts of ``index``; a single row left over joins the part before it.
+
+        Of several processes each needs two rows.
+        """
         stops = [*range(self.batch_size, len(index), self.batch_size), len(index)]
-        if len(stops) > 1 and stops[-1] - stops[-2] == 1:
+        if len(stops) > 1 and stops[-1] - stops[-2] < 2 * rank_and_size()[1]:
             del stops[-2]
         return [index[a:b] for a, b in zip([0, *stops], stops, strict=False)]
 
@@ -271,14 +294,17 @@ class Net(NeuralNet):
             x = self.corrupt_(x.float(), self.noise_generator_)
         return self._standardize(x), target
 
-    def _step(self, inputs: Tensor, target: Tensor) -> Tensor:
-        """One step of the optimizer, which may call the closure more than once."""
+    def _step(self, objective, weight: float, inputs: Tensor, target: Tensor) -> Tensor:
+        """One step of the optimizer, which may call the closure more than once.
+
+        ``weight`` is that of this process's rows among those of all.
+        """
 
         def closure():
             self.optimizer_.zero_grad()
             with self._autocast():
-                loss = self._objective(inputs, target)
-            loss.backward()
+                loss = objective(inputs, target)
+            (loss if weight == 1 else weight * loss).backward()
             if self.callbacks_:
                 self._tell("on_grad_computed", inputs, target, **self._named_parameters())
             return loss

@@ -1,5 +1,6 @@
 """The border between numpy and torch: batches of rows, and tiles that keep rows apart."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from ._stored import Stored, blocks, prefetched
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
@@ -41,19 +44,51 @@ def over_tiles(function, n, size, parallel):
 
 
 class Rows:
-    """Rows of a numpy array, of any numeric dtype, read in batches as folded tensors."""
+    """Rows of an array of any numeric dtype, in memory or stored, in batches of folded tensors.
+
+    What fits goes to a CUDA device as a whole, and batches are formed there.
+    """
 
     def __init__(self, X, layout, device):
         self.X, self.layout, self.device = X, layout, device
+        self.resident = None
+        if fits(X, device):
+            self.resident = torch.cat([to_tensor(block.copy(), device) for block in blocks(X)])
 
     def __len__(self):
         return len(self.X)
 
-    def take(self, index: np.ndarray) -> Tensor:
-        return self.layout.fold(to_tensor(np.take(self.X, index, axis=0), self.device))
+    def shuffled(self, index: np.ndarray, permutation, n_parts: int = 1) -> np.ndarray:
+        """``index`` in random order, by ``permutation(n)``."""
+        if isinstance(self.X, Stored):
+            return self.X.shuffled(index, permutation, n_parts)
+        return index[permutation(len(index))]
+
+    def batches(self, parts: list[np.ndarray]) -> Iterator[Tensor]:
+        """The rows of each of ``parts``."""
+        return map(self.layout.fold, self._batches(parts))
+
+    def _batches(self, parts):
+        if self.resident is not None:
+            order = torch.from_numpy(np.concatenate(parts)).to(self.device)
+            return (self.resident[part] for part in order.split([len(part) for part in parts]))
+        if isinstance(self.X, Stored):
+            batches = self.X.batches(parts)
+        else:
+            batches = (np.take(self.X, part, axis=0) for part in parts)
+        if torch.device(self.device).type == "cpu":
+            return (to_tensor(batch, self.device) for batch in batches)
+        return prefetched(partial(to_tensor, device=self.device, pin=True), batches)
 
 
-def to_tensor(values: np.ndarray, device) -> Tensor:
+def fits(X, device):
+    """Whether the rows take less than half of the free memory of a CUDA device."""
+    if torch.device(device).type != "cuda" or isinstance(X, Stored):
+        return False
+    return 2 * X.nbytes < torch.cuda.mem_get_info(device)[0]
+
+
+def to_tensor(values: np.ndarray, device, pin: bool = False) -> Tensor:
     """A tensor on the device; what single precision or torch cannot hold exactly is widened."""
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "b":
@@ -64,7 +99,8 @@ def to_tensor(values: np.ndarray, device) -> Tensor:
         values = values.astype(np.float64, copy=False)
     elif not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    return torch.from_numpy(values).to(device, non_blocking=True)
+    tensor = torch.from_numpy(values)
+    return (tensor.pin_memory() if pin else tensor).to(device, non_blocking=pin)
 
 
 def padded(rows: np.ndarray, size: int) -> np.ndarray:

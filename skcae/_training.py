@@ -8,6 +8,8 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from ._distributed import averaged
+
 
 class StopTraining(Exception):  # noqa: N818 - a signal, not an error
     """Ends the training loop after the current epoch."""
@@ -20,6 +22,7 @@ class Run:
         self.net, self.n_steps, self.schedule, self.patience = net, n_steps, lr_schedule, patience
         self.streaming = streaming
         net.warm = not streaming or len(net.history) > 0
+        self.objective = averaged(net)
         self.step = 0
         self.lowest = {}
         self.since_best, self.best = 0, None

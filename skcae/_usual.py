@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import torch
 
+from ._stored import few
+
 # Training samples from which a score learns; values of them that are held at once, and values
 # of features that are kept for later calls of ``partial_fit``.
 N_SAMPLES, N_VALUES, N_KEPT = 5000, 2**22, 2**19
@@ -32,9 +34,8 @@ class Usual:
 
         The share that the training trims is left out.
         """
-        n_values = len(X[0]) + net.code_size_
-        most = max(1, min(N_SAMPLES, 16 * N_VALUES // n_values))
-        index = np.sort(np.random.default_rng(net.seed).permutation(len(X))[:most])
+        n_values = X.shape[1] + net.code_size_
+        index = few(X, max(1, min(N_SAMPLES, 16 * N_VALUES // n_values)), net.seed)
         X, labels = X[index], None if labels is None else labels[index]
         if net.trim:
             errors = net.over_evidence(lambda e: e.values.flatten(1).mean(1), X, labels)

@@ -1,8 +1,13 @@
 """Checks of parameters and data, with errors that say what to do."""
 
+import os
+
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+
+from ._distributed import rank_and_size
+from ._stored import Stored, stored_or_array
 
 # The value of each parameter that takes any real data.
 ANY_REAL = {"loss": "squared_error", "likelihood": "gaussian"}
@@ -28,7 +33,7 @@ def draw_seed(random_state):
 def resolve_device(device):
     """The device to use, checked."""
     if str(device) == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -45,7 +50,8 @@ def resolve_device(device):
             f"device={str(device)!r} was asked for, but torch finds no CUDA device; pass "
             f"device='auto' or 'cpu', or install a torch build with CUDA."
         )
-    return str(device)
+    own = os.environ.get("LOCAL_RANK") if rank_and_size()[1] > 1 else None
+    return f"cuda:{own}" if str(device) == "cuda" and own is not None else str(device)
 
 
 def check_net_params(net_params):
@@ -70,6 +76,10 @@ def flatten(X):
     """Images to rows, with the shape of an image; anything else as it is, with None."""
     if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
         return X, None
+    X = stored_or_array(X)
+    if isinstance(X, Stored):
+        shape = tuple(X.array.shape[1:])
+        return X, shape if len(shape) > 1 else None
     array = np.asarray(X)
     if array.ndim < 3:
         return X, None

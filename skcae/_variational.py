@@ -1,6 +1,7 @@
 """The net of the variational autoencoders: the bound that trains it, and the likelihood."""
 
 import math
+from collections.abc import Iterator
 from hashlib import blake2b
 from types import MethodType
 
@@ -78,8 +79,9 @@ class Labels:
     def __init__(self, codes: np.ndarray, n_classes: int, device) -> None:
         self.X, self.n_classes, self.device = codes, n_classes, device
 
-    def take(self, index: np.ndarray) -> Tensor:
-        return one_hot(torch.from_numpy(self.X[index]), self.n_classes).to(self.device)
+    def batches(self, parts: list[np.ndarray]) -> Iterator[Tensor]:
+        codes = (torch.from_numpy(self.X[part]) for part in parts)
+        return (one_hot(part, self.n_classes).to(self.device) for part in codes)
 
 
 def _check_prior(prior, code_size):

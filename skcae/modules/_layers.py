@@ -9,9 +9,40 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, **geometry) -> Tensor:
+    """A transposed convolution in 1, 2 or 3 dimensions.
+
+    In training on a CPU the bias is added apart, for its gradient within the convolution's takes
+    torch up to twice as long as all the rest.
+    """
+    function = getattr(F, f"conv_transpose{x.ndim - 2}d")
+    if not torch.is_grad_enabled() or x.device.type != "cpu":
+        return function(x, weight, bias, **geometry)
+    out = function(x, weight, None, **geometry)
+    return out.add_(bias.to(out.dtype).reshape(-1, *[1] * (x.ndim - 2)))
+
+
+class _BiasApart(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        geometry = {a: getattr(self, a) for a in ("stride", "padding", "output_padding")}
+        return conv_transpose(x, self.weight, self.bias, **geometry)
+
+
+class ConvTranspose1d(_BiasApart, nn.ConvTranspose1d):
+    pass
+
+
+class ConvTranspose2d(_BiasApart, nn.ConvTranspose2d):
+    pass
+
+
+class ConvTranspose3d(_BiasApart, nn.ConvTranspose3d):
+    pass
+
+
 def layer(kind: str, n_dims: int) -> type[nn.Module]:
     """``nn.Conv2d`` and its kin by kind and number of spatial dimensions."""
-    return getattr(nn, f"{kind}{n_dims}d")
+    return globals().get(f"{kind}{n_dims}d") or getattr(nn, f"{kind}{n_dims}d")
 
 
 def choose(name: str, value, table: dict) -> Callable:
@@ -78,8 +109,7 @@ class TiedConvTranspose(Tied):
         return math.sqrt(n_in * size * n_out * size / self.geometry["stride"] ** len(kernel))
 
     def forward(self, x: Tensor) -> Tensor:
-        transpose = getattr(F, f"conv_transpose{x.ndim - 2}d")
-        return transpose(x, self.weight, self.bias, **self.geometry)
+        return conv_transpose(x, self.weight, self.bias, **self.geometry)
 
 
 def initialize_(network: nn.Module, generator: torch.Generator) -> nn.Module:

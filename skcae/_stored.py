@@ -1,0 +1,193 @@
+"""Arrays larger than memory, such as memory maps, Zarr, HDF5 and Dask: read a window at a time."""
+
+import mmap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+# Arrays up to this size, in bytes, are read whole. Of larger ones blocks are shuffled, and
+# samples within a window, while the next window is being read.
+WHOLE, WINDOW, BLOCK = 2**28, 2**26, 2**20
+
+
+class Stored:
+    """Rows ``(n, n_features)`` of an array that has ``shape``, ``dtype`` and slices.
+
+    Parameters
+    ----------
+    array : object
+        Where the data are.
+    subset : ndarray of int, default=None
+        The rows that count, in rising order; None for all.
+    checks : iterable of callable
+        Called with each block of rows that is read.
+    """
+
+    ndim = 2
+
+    def __init__(self, array, subset=None, checks=()):
+        self.array, self.subset, self.checks = array, subset, list(checks)
+        n = array.shape[0] if subset is None else len(subset)
+        self.shape, self.dtype = (n, int(np.prod(array.shape[1:]))), np.dtype(array.dtype)
+        self.size = n * self.shape[1]
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __iter__(self):
+        for block in self.blocks():
+            yield from block
+
+    def __getitem__(self, index):
+        """The rows of a slice, or of indices in rising order, in memory."""
+        index = np.arange(*index.indices(len(self))) if isinstance(index, slice) else index
+        index = index if self.subset is None else self.subset[index]
+        rows = np.empty((len(index), self.shape[1]), self.dtype)
+        for part, start, stop in _extents(index, self.rows_in(BLOCK), self.rows_in(WINDOW)):
+            values = np.asarray(self.array[start:stop]).reshape(stop - start, -1)
+            np.take(values, index[part] - start, axis=0, out=rows[part])
+        self._forget()
+        for check in self.checks:
+            check(rows)
+        return rows
+
+    def _forget(self):
+        """Give back the pages of a memory map, which the system would count as ours."""
+        if getattr(self.array, "mode", None) in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+            self.array._mmap.madvise(mmap.MADV_DONTNEED)
+
+    def part(self, index):
+        """Some of the rows, left where they are."""
+        index = index if self.subset is None else self.subset[index]
+        return Stored(self.array, index, self.checks)
+
+    def rows_in(self, n_bytes):
+        """How many rows so many bytes hold, at least one."""
+        return max(1, n_bytes // (self.shape[1] * self.dtype.itemsize))
+
+    def blocks(self):
+        """Consecutive rows in memory, while the next are being read."""
+        return prefetched(self.__getitem__, slices(len(self), self.rows_in(WINDOW)))
+
+    def shuffled(self, index, permutation, n_parts=1):
+        """``index`` with its blocks in random order, and random within windows.
+
+        With several parts, each of other blocks, the first index is of the first part, the
+        second of the second, and so on in turn.
+        """
+        size, chunks = self.rows_in(BLOCK), getattr(self.array, "chunks", None)
+        if chunks:
+            size = max(size, int(np.max(chunks[0])))
+        cut = np.split(index, range(size, len(index), size))
+        order = np.concatenate([cut[i] for i in permutation(len(cut))])
+        n = len(order) // n_parts
+        for part in slices(len(order), n):
+            for window in slices(part.stop - part.start, self.rows_in(WINDOW)):
+                some = order[part][window]
+                order[part][window] = some[permutation(len(some))]
+        order[: n * n_parts] = order[: n * n_parts].reshape(n_parts, n).T.ravel()
+        return order
+
+    def batches(self, parts):
+        """The rows of each of ``parts``, which are arrays of indices, read by windows."""
+        n = max(1, self.rows_in(WINDOW) // max(map(len, parts)))
+        for index, rows in prefetched(self._gather, (parts[s] for s in slices(len(parts), n))):
+            for part in index:
+                yield np.take(rows, part, axis=0)
+
+    def _gather(self, parts):
+        """Where the rows of ``parts`` are in a window, and the window."""
+        index, where = np.unique(np.concatenate(parts), return_inverse=True)
+        return np.split(where, np.cumsum([len(part) for part in parts])[:-1]), self[index]
+
+
+def part(X, index):
+    """Rows of an array, left where they are if it is stored; all of them for None."""
+    if index is None:
+        return X
+    return X.part(index) if isinstance(X, Stored) else X[index]
+
+
+def few(X, n, seed):
+    """Indices of about ``n`` random rows at most, in rising order; of stored arrays of 50 runs."""
+    rng = np.random.default_rng(seed)
+    if len(X) <= n:
+        return np.arange(len(X))
+    if not isinstance(X, Stored):
+        return np.sort(rng.permutation(len(X))[:n])
+    length = -(-n // 50)
+    starts = np.sort(rng.permutation(len(X) // length)[:50]) * length
+    return (starts[:, None] + np.arange(length)).ravel()
+
+
+def blocks(X, n_values=2**22):
+    """Consecutive rows in memory."""
+    if isinstance(X, Stored):
+        return X.blocks()
+    return (X[rows] for rows in slices(len(X), max(1, n_values // X.shape[1])))
+
+
+def _extents(index, gap, most):
+    """Parts of rising indices with the slices that hold them: no longer gaps, at most so long."""
+    breaks = np.flatnonzero(np.diff(index) > gap) + 1
+    start = 0
+    while start < len(index):
+        stop = np.searchsorted(index, index[start] + most)
+        following = np.searchsorted(breaks, start, side="right")
+        stop = min(stop, breaks[following]) if following < len(breaks) else stop
+        yield slice(start, stop), int(index[start]), int(index[stop - 1]) + 1
+        start = stop
+
+
+def slices(n, size):
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def prefetched(function, arguments):
+    """Results of ``function``, the next of them computed in the background."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for argument in arguments:
+            following = pool.submit(function, argument)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
+
+
+def stored_or_array(X):
+    """Large arrays outside memory as :class:`Stored`; anything else in memory, or as it is."""
+    if not _is_outside(X):
+        return X
+    stored = Stored(X)
+    return stored if stored.size * stored.dtype.itemsize > WHOLE else np.asarray(X[:])
+
+
+def _is_outside(X):
+    """Whether it is a memory map, or has shape, dtype and slices but is no array in memory."""
+    if isinstance(X, (np.ndarray, Stored)):
+        return isinstance(X, np.memmap) and X.ndim > 1
+    sliced = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
+    other = any(hasattr(X, name) for name in ("iloc", "toarray", "__dataframe__", "is_cuda"))
+    return sliced and not other and len(X.shape) > 1
+
+
+def applied(function, X, out=None):
+    """The result of ``function`` for all rows of ``X``, which is read a window at a time.
+
+    The results go to ``out``, or to a new array. Of an array in memory, without ``out``, it is
+    just ``function(X)``.
+    """
+    if not isinstance(X, Stored) and out is None:
+        return function(X)
+    if out is not None and out.shape[0] != len(X):
+        raise ValueError(f"out has {out.shape[0]} rows, but X has {len(X)}; pass one for each.")
+    size = max(1, WINDOW // (X.shape[1] * X.dtype.itemsize))
+    parts = slices(len(X), size)
+    for part, rows in zip(parts, prefetched(X.__getitem__, parts), strict=True):
+        result = function(rows)
+        if out is None:
+            out = np.empty((len(X), *result.shape[1:]), result.dtype)
+        out[part] = result.reshape(len(result), *out.shape[1:])
+    return out
