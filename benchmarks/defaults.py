@@ -35,6 +35,8 @@ VARIANTS = {
     "learning_rate=8e-3": {"learning_rate": 8e-3},
     "learning_rate=8e-3, normalization=None": {"learning_rate": 8e-3, "normalization": None},
     "lr_schedule=constant": {"lr_schedule": "constant"},
+    "precision=float32": {"precision": "float32"},
+    "precision=bfloat16": {"precision": "bfloat16"},
 }
 
 

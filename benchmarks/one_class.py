@@ -277,6 +277,7 @@ def svdd(args):
         max_epochs=350,
         batch_size=200,
         net_params={"optimizer__weight_decay": 5e-7},
+        precision="float32",
     )
     detectors = {"DCAE": dcae, "make_estimator()": make_estimator(input_shape=(28, 28))}
     for digit in args.classes:

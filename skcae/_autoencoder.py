@@ -92,7 +92,7 @@ class ConvAutoencoder(BaseAutoencoder):
         calibration=None,
         net_params=None,
         device="auto",
-        precision="float32",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):
@@ -231,7 +231,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         calibration=None,
         net_params=None,
         device="auto",
-        precision="float32",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):

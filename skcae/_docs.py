@@ -129,8 +129,10 @@ TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default=
     device : str or torch.device, default="auto"
         "auto" is a CUDA device where there is one, and the CPU otherwise.
 
-    precision : {"float32", "bfloat16"}, default="float32"
-        Of training; "bfloat16" is mixed precision. Inference is always in float32.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of training; "bfloat16" is mixed precision. "auto" chooses it for the built-in network
+        where it is faster: on CUDA devices from compute capability 8.0 on, and for images on
+        processors with AVX512-BF16 or AMX. Inference is always in float32.
 
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the batches, held-out samples and noise. An int makes results

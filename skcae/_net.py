@@ -46,7 +46,7 @@ class Net(NeuralNet):
         layout,
         seed,
         corruption=None,
-        precision="float32",
+        precision="auto",
         score=SCORES["loss"],
         trim=0.0,
         **options,
@@ -103,13 +103,14 @@ class Net(NeuralNet):
             if len(self.layout.spatial) == 2 and self.optimizer in OPTIMIZERS.values():
                 module = module.to(memory_format=torch.channels_last)
             self.module_, self.code_size_ = module, module.encoder.sizes[-1]
+            self.mixed = _mixes(self.precision, module, self.layout, self.device)
         else:
             with seeded_globally(self._draw_seed(), self.device):
                 module = _custom.build(self.module, kwargs)
             shape = self.layout.n_channels, *self.layout.spatial
             n_classes = kwargs.get("n_classes")
             self.code_size_ = _custom.code_size(module, shape, n_classes)
-            self.module_ = module
+            self.module_, self.mixed = module, self.precision == "bfloat16"
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
@@ -345,7 +346,7 @@ class Net(NeuralNet):
 
     def _autocast(self):
         """Mixed precision for one forward pass: its casts of the weights hold for one step."""
-        if self.precision == "float32":
+        if not self.mixed:
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
 
@@ -536,6 +537,28 @@ def _check_kernel(options, layout, device):
             f"torch computes wrong gradients from 7 on; pass at most 5, and more stages in "
             f"hidden_channels to see more of a volume."
         )
+
+
+def _mixes(precision, module, layout, device):
+    """Whether to train in bfloat16.
+
+    Torch's CPU convolution gives wrong gradients in it, or crashes, where a side has one value.
+    """
+    geometry, kind = module.encoder.geometry, torch.device(device).type
+    convolves, smallest = len(geometry.kernels) > 0, min(map(min, geometry.kept))
+    wrong = kind == "cpu" and convolves and smallest == 1
+    if precision != "auto":
+        if precision == "bfloat16" and wrong:
+            raise ValueError(
+                "precision='bfloat16' on a CPU needs feature maps of two values a side at least, "
+                "for torch computes wrong gradients of smaller ones; pass precision='auto' or "
+                "'float32', or fewer stages in hidden_channels."
+            )
+        return precision == "bfloat16"
+    if kind == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return native and convolves and not wrong and len(layout.spatial) == 2
 
 
 def _n_validation(n_samples, fraction):

@@ -81,7 +81,7 @@ class Stored:
         cut = np.split(index, range(size, len(index), size))
         order = np.concatenate([cut[i] for i in permutation(len(cut))])
         n = len(order) // n_parts
-        for part in slices(len(order), n):
+        for part in slices(len(order), max(1, n)):
             for window in slices(part.stop - part.start, self.rows_in(WINDOW)):
                 some = order[part][window]
                 order[part][window] = some[permutation(len(some))]
@@ -161,7 +161,9 @@ def stored_or_array(X):
     if not _is_outside(X):
         return X
     stored = Stored(X)
-    return stored if stored.size * stored.dtype.itemsize > WHOLE else np.asarray(X[:])
+    return (
+        stored if stored.size * stored.dtype.itemsize > WHOLE else np.asarray(X[0 : len(stored)])
+    )
 
 
 def _is_outside(X):

@@ -323,7 +323,7 @@ class ConvVAE(BaseVAE):
         calibration=None,
         net_params=None,
         device="auto",
-        precision="float32",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):
@@ -526,7 +526,7 @@ class ConditionalConvVAE(BaseVAE):
         calibration=None,
         net_params=None,
         device="auto",
-        precision="float32",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):

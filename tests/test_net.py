@@ -1,8 +1,11 @@
 """Training: the loop itself, schedules, early stopping, callbacks, divergence."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from skorch import callbacks
 from torch import nn
 
@@ -32,16 +35,16 @@ def test_training_is_the_plain_torch_loop(X):
     raw = Loss(lambda output, target: (output - target) ** 2, unit_interval=True)
     ae = ConvAutoencoder(
         4, hidden_channels=(4, 8), loss=raw, optimizer="adam", lr_schedule="constant",
-        learning_rate=1e-2, batch_size=33, max_epochs=3, random_state=0,
+        learning_rate=1e-2, batch_size=33, max_epochs=3, precision="float32", random_state=0,
     ).fit(X)  # fmt: skip
     generator = torch.Generator().manual_seed(ae.net_.seed)
     network = initialize_(Autoencoder(1, (8, 8), 4, (4, 8)), generator)
     network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 1e-2, fused=True)
     x = torch.from_numpy(X)[:, None]
-    index = torch.randperm(200, generator=generator)
+    torch.randperm(200, generator=generator)  # which rows to hold out, if any
     for _ in range(3):
-        for batch in index[torch.randperm(200, generator=generator)].split(33):
+        for batch in torch.randperm(200, generator=generator).split(33):
             loss = ((network(x[batch]) - x[batch]) ** 2).flatten(1).mean(1).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -50,6 +53,31 @@ def test_training_is_the_plain_torch_loop(X):
     trained = ae.net_.module_.state_dict()
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, trained[name]), name
+
+
+def test_mixed_precision_where_it_is_fast_and_right(X, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    small = ConvAutoencoder(4, hidden_channels=(4, 8), max_epochs=2, device="cpu", random_state=0)
+    mixed, single = (clone(small).set_params(precision=p).fit(X) for p in ("auto", "float32"))
+    assert mixed.loss_curve_ != single.loss_curve_
+    np.testing.assert_allclose(mixed.loss_curve_, single.loss_curve_, rtol=0.03)
+    for options, data in (
+        ({"hidden_channels": (4, 4, 4)}, X),  # down to one value a side
+        ({"hidden_channels": ()}, X),
+        ({}, X.reshape(200, 64)),
+        ({"input_shape": (4, 4, 4)}, X),
+        ({"module": Linear}, X),
+    ):
+        data = data.reshape(200, 4, 4, 4) if "input_shape" in options else data
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the square number of features
+            auto, single = (
+                clone(small).set_params(precision=p, **options).fit(data)
+                for p in ("auto", "float32")
+            )
+        assert auto.loss_curve_ == single.loss_curve_
+    with pytest.raises(ValueError, match="'bfloat16' on a CPU needs feature maps of two values"):
+        clone(small).set_params(precision="bfloat16", hidden_channels=(4, 4, 4)).fit(X)
 
 
 def test_a_single_row_left_over_joins_the_batch_before():
