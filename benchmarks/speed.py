@@ -6,10 +6,10 @@ Run with ``SKCAE_DATA`` set, or with internet; a part whose package is missing i
                                           # memory, stored, growth, start
 
 Every pair runs in turn, A B A B, in one process; a row gives the median of the ratios of the
-pairs, ours over theirs. Unless said otherwise the network is that of seed 002, with batches of 128, fused
-Adam and a rate of 1e-3. The "share of the peak" is the rate of the network's multiplications and
-additions over that of a product of two large matrices on the same machine. The table is kept in
-``speed.md``.
+pairs, ours over theirs. Unless said otherwise the network is that of seed 002, with batches of
+128, fused Adam and a rate of 1e-3. The "share of the peak" is the rate of the network's
+multiplications and additions over that of a product of two large matrices on the same machine.
+The table is kept in ``speed.md``.
 """
 
 import argparse
@@ -172,7 +172,7 @@ def train(args):
 
 def empty(args):
     X = images(60000)
-    loop = {"module": Empty, "precision": "float32"}
+    loop = {"module": Empty, "precision": "float32", "net_params": None}
     ms = row("empty network, epoch / plain loop", "20 us a batch", lambda: our_epoch(X, **loop),
              lambda: plain_epoch(X, Empty), args.repeats)  # fmt: skip
     say(f"{1000 * (ms[0] - ms[1]) / (len(X) / 128):.0f} us a batch over the plain loop")
@@ -240,6 +240,7 @@ def keras(args):
 
 
 def pythae(args):
+    from pythae.data.datasets import BaseDataset
     from pythae.models import AE, VAE, AEConfig, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -247,6 +248,7 @@ def pythae(args):
 
     X = images(args.rows)
     x = torch.from_numpy(X).reshape(-1, 1, 28, 28)
+    data = BaseDataset(x, torch.zeros(len(x)))
 
     class Encoder(BaseEncoder):
         def __init__(self, network, variational):
@@ -281,7 +283,8 @@ def pythae(args):
                 per_device_train_batch_size=128,
                 learning_rate=1e-3,
             )
-            trainer = BaseTrainer(model, x, training_config=options)
+            trainer = BaseTrainer(model, data, training_config=options)
+            trainer.prepare_training()
             return timed(lambda: trainer.train_step(1))
 
     def our_vae():
@@ -363,8 +366,8 @@ def stored(args):
         before = resident()
         outside = n / our_epoch(X, **options)
     more = (resident() - before) / 1e6
-    say(f"memory map of {args.gigabytes} GB: {outside:.0f} images a second, "
-        f"{outside / inside:.2f} of the rate in memory (limit 0.8); {more:.0f} MB more")  # fmt: skip
+    say(f"memory map of {args.gigabytes} GB: {outside:.0f} images a second, {more:.0f} MB more")
+    say(f"{outside / inside:.2f} of the rate in memory (limit 0.8)")
 
 
 def growth(args):

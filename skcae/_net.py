@@ -258,13 +258,15 @@ class Net(NeuralNet):
         rank, n_ranks = rank_and_size()
         batches = self._batches(X.shuffled(index, self._permutation, n_ranks))
         own = [batch[rank::n_ranks] for batch in batches]
-        losses, targets = [], repeat(None) if y is None else y.batches(own)
-        for batch, x, target in zip(batches, X.batches(own), targets, strict=False):
+        targets = repeat(None) if y is None else y.batches(own)
+        # One tensor: many small ones, kept, would keep the memory of the batches between them.
+        losses = torch.empty(len(own), dtype=torch.float64, device=self.device)
+        for i, (x, target) in enumerate(zip(X.batches(own), targets, strict=False)):
             run.advance()
-            weight = n_ranks * len(x) / len(batch)
-            losses.append(self._step(run.objective, weight, *self._pair(x, target)))
+            weight = n_ranks * len(x) / len(batches[i])
+            losses[i] = self._step(run.objective, weight, *self._pair(x, target))
         sizes = torch.tensor([len(part) for part in own], dtype=torch.float64, device=self.device)
-        return float(total(torch.stack(losses).double() @ sizes)) / len(index)
+        return float(total(losses @ sizes)) / len(index)
 
     def _permutation(self, n):
         return torch.randperm(n, generator=self.generator_).numpy()
