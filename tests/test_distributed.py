@@ -6,6 +6,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
 
@@ -13,73 +14,64 @@ SCRIPT = """
 import sys
 import joblib
 import torch
-from skcae import *
 
-estimator, data, out = sys.argv[1:]
+folder = sys.argv[1]
 torch.set_num_threads(1)
 torch.distributed.init_process_group("gloo")
-fitted = joblib.load(estimator).fit(*joblib.load(data))
-joblib.dump(fitted, f"{out}{torch.distributed.get_rank()}")
+estimators, data = joblib.load(f"{folder}/in")
+fitted = [estimator.fit(*data) for estimator in estimators]
+joblib.dump(fitted, f"{folder}/out{torch.distributed.get_rank()}")
 torch.distributed.destroy_process_group()
 """
+EXACT = {"normalization": None, "precision": "float32", "random_state": 0}
+ESTIMATORS = [
+    ConvAutoencoder(4, max_epochs=3, batch_size=50, **EXACT),
+    ConvAutoencoder(4, max_epochs=3, batch_size=64, early_stopping=True, optimizer="sgd", verbose=1,
+                    **EXACT),
+    ConvAutoencoder(4, max_epochs=2),
+    ConvVAE(4, max_epochs=2),
+    ConditionalConvVAE(4, max_epochs=2, calibration=0.2),
+]  # fmt: skip
 
 
-@pytest.fixture
-def X(digits):
-    return digits[0][:200]
+@pytest.fixture(scope="module")
+def data(digits):
+    return digits[0][:200], digits[1][:200]
 
 
-@pytest.fixture
-def y(digits):
-    return digits[1][:200]
-
-
-def fit_in_two_processes(estimator, data, path):
+@pytest.fixture(scope="module")
+def fitted(data, tmp_path_factory):
     """What each of two processes ends with, and what they print."""
-    (path / "script.py").write_text(SCRIPT)
-    joblib.dump(estimator, path / "estimator")
-    joblib.dump(data, path / "data")
-    names = [str(path / name) for name in ("script.py", "estimator", "data", "out")]
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "fit.py").write_text(SCRIPT)
+    joblib.dump((ESTIMATORS, data), folder / "in")
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run([*run, *names], capture_output=True, text=True, timeout=300, check=False)
+    run += [str(folder / "fit.py"), str(folder)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return [joblib.load(path / f"out{rank}") for rank in (0, 1)], done.stdout
+    return *(joblib.load(folder / f"out{rank}") for rank in (0, 1)), done.stdout
 
 
 def state(estimator):
     return estimator.net_.module_.state_dict()
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        ConvAutoencoder(4, normalization=None, max_epochs=3, batch_size=50, random_state=0),
-        ConvAutoencoder(4, normalization=None, max_epochs=3, batch_size=64, early_stopping=True,
-                        optimizer="sgd", random_state=0, verbose=1),
-    ],
-)  # fmt: skip
-def test_two_processes_give_what_one_does(estimator, X, tmp_path):
-    one = estimator.fit(X)
-    (first, second), printed = fit_in_two_processes(estimator, (X,), tmp_path)
-    for name, weight in state(first).items():
-        np.testing.assert_array_equal(weight, state(second)[name])
-        np.testing.assert_allclose(weight, state(one)[name], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(first.loss_curve_, one.loss_curve_, rtol=1e-4)
-    np.testing.assert_array_equal(first.loss_curve_, second.loss_curve_)
-    np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
-    assert printed.count("epoch") == (estimator.max_epochs if estimator.verbose else 0)
-
-
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        ConvAutoencoder(4, max_epochs=2),
-        ConvVAE(4, max_epochs=2),
-        ConditionalConvVAE(4, max_epochs=2, calibration=0.2),
-    ],
-)
-def test_processes_agree_without_a_seed(estimator, X, y, tmp_path):
-    (first, second), _ = fit_in_two_processes(estimator, (X, y), tmp_path)
+@pytest.mark.parametrize("i", range(len(ESTIMATORS)))
+def test_all_processes_end_alike(i, fitted, data):
+    first, second = fitted[0][i], fitted[1][i]
     for name, value in state(first).items():
         np.testing.assert_array_equal(value, state(second)[name])
-    np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
+    np.testing.assert_array_equal(first.loss_curve_, second.loss_curve_)
+    np.testing.assert_array_equal(first.score_samples(data[0]), second.score_samples(data[0]))
+
+
+@pytest.mark.parametrize("i", [0, 1])
+def test_two_processes_give_what_one_does(i, fitted, data):
+    one, two = clone(ESTIMATORS[i]).fit(*data), fitted[0][i]
+    for name, weight in state(two).items():
+        np.testing.assert_allclose(weight, state(one)[name], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(two.loss_curve_, one.loss_curve_, rtol=1e-4)
+
+
+def test_only_the_first_process_prints(fitted):
+    assert fitted[2].count("epoch") == ESTIMATORS[1].max_epochs
