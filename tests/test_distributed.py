@@ -26,12 +26,13 @@ torch.distributed.destroy_process_group()
 EXACT = {"normalization": None, "precision": "float32", "random_state": 0}
 ESTIMATORS = [
     ConvAutoencoder(4, max_epochs=3, batch_size=50, **EXACT),
-    ConvAutoencoder(4, max_epochs=3, batch_size=64, early_stopping=True, optimizer="sgd", verbose=1,
-                    **EXACT),
+    ConvAutoencoder(
+        4, max_epochs=3, batch_size=64, early_stopping=True, optimizer="sgd", verbose=1, **EXACT
+    ),
     ConvAutoencoder(4, max_epochs=2),
     ConvVAE(4, max_epochs=2),
     ConditionalConvVAE(4, max_epochs=2, calibration=0.2),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
