@@ -517,6 +517,7 @@ SIGINT = """
     X = np.random.default_rng(0).normal(size=(400, 16, 16))
     ae = ConvAutoencoder(4, max_epochs=1, random_state=0).fit(X)
     before = ae.transform(X)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # even where a shell ignores it
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
         ae.set_params(max_epochs=100_000).fit(X)
