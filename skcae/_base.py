@@ -24,7 +24,7 @@ from ._detector import Detector
 from ._distributed import agreed, rank_and_size
 from ._layout import Layout, Scaling
 from ._net import Net
-from ._stored import Stored, applied, blocks, few, part
+from ._stored import Stored, applied, blocks, few, part, stored_or_array
 from ._tensors import Rows
 from ._training import LR_SCHEDULES, OPTIMIZERS, Progress
 from ._validation import (
@@ -444,7 +444,8 @@ class BaseAutoencoder(
         return result if out is not None else self._as_given(result)
 
     def _validate_codes(self, Z):
-        Z = check_array(Z, dtype=np.float32, input_name="Z")
+        Z = stored_or_array(Z)
+        Z = check_array(Z[:] if isinstance(Z, Stored) else Z, dtype=np.float32, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted with codes of "

@@ -1,5 +1,6 @@
 """What an autoencoder does as an outlier detector: scores, calibrated alarms, maps of where."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -207,7 +208,8 @@ class Detector(OutlierMixin):
         if not isinstance(sigma, Real) or not 0 <= sigma < np.inf:
             raise ValueError(f"sigma={sigma!r} is no width; pass a number from 0 on.")
         rows, image_shape = self._validate(X)
-        errors = self.net_.error_map(rows, standardize).reshape(-1, *self.input_shape_)
+        errors = applied(partial(self.net_.error_map, standardize=standardize), rows)
+        errors = errors.reshape(-1, *self.input_shape_)
         widths, channels = [0, *[sigma] * len(self.input_shape_)], self.net_.layout.channel_axis
         if channels is not None:
             widths[1 + channels] = 0

@@ -132,7 +132,9 @@ TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default=
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of training; "bfloat16" is mixed precision. "auto" chooses it for the built-in network
         where it is faster: on CUDA devices from compute capability 8.0 on, and for images on
-        processors with AVX512-BF16 or AMX. Inference is always in float32.
+        processors with AVX512-BF16 or AMX. Inference is always in float32, and so is training on
+        a CPU where a feature map has a side of one value, of which torch computes wrong gradients
+        in bfloat16.
 
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the batches, held-out samples and noise. An int makes results

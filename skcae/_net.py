@@ -111,6 +111,8 @@ class Net(NeuralNet):
             n_classes = kwargs.get("n_classes")
             self.code_size_ = _custom.code_size(module, shape, n_classes)
             self.module_, self.mixed = module, self.precision == "bfloat16"
+            if self.module in OWN_NETWORKS:
+                self.mixed = _mixes(self.precision, module, self.layout, self.device)
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
@@ -550,13 +552,7 @@ def _mixes(precision, module, layout, device):
     convolves, smallest = len(geometry.kernels) > 0, min(map(min, geometry.kept))
     wrong = kind == "cpu" and convolves and smallest == 1
     if precision != "auto":
-        if precision == "bfloat16" and wrong:
-            raise ValueError(
-                "precision='bfloat16' on a CPU needs feature maps of two values a side at least, "
-                "for torch computes wrong gradients of smaller ones; pass precision='auto' or "
-                "'float32', or fewer stages in hidden_channels."
-            )
-        return precision == "bfloat16"
+        return precision == "bfloat16" and not wrong
     if kind == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

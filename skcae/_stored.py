@@ -191,5 +191,10 @@ def applied(function, X, out=None):
         result = function(rows)
         if out is None:
             out = np.empty((len(X), *result.shape[1:]), result.dtype)
+        if result[0].size != np.prod(out.shape[1:]) or np.dtype(out.dtype).kind != "f":
+            raise ValueError(
+                f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
+                f"floating-point numbers, {result[0].size} a sample."
+            )
         out[part] = result.reshape(len(result), *out.shape[1:])
     return out

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from ._stored import Stored, blocks, prefetched
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
 # maps then stay in the cache of a core; of dense layers; on a CUDA device.
 TILES = {"convolutional": (32, 2**15), "dense": (512, 2**20), "cuda": (4096, 2**22)}
+
+
+# The number of threads is partly one of the whole process: one pool at a time.
+_all_threads = Lock()
 
 
 def tile_size(kind, n_features):
@@ -36,7 +41,8 @@ def over_tiles(function, n, size, parallel):
     starts, n_threads = range(0, n, size), torch.get_num_threads()
     if not parallel or n_threads == 1:
         return np.concatenate([tile(start) for start in starts])
-    with ThreadPoolExecutor(n_threads, initializer=partial(torch.set_num_threads, 1)) as pool:
+    one_each = partial(torch.set_num_threads, 1)
+    with _all_threads, ThreadPoolExecutor(n_threads, initializer=one_each) as pool:
         try:
             return np.concatenate(list(pool.map(tile, starts)))
         finally:

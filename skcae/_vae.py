@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 from ._base import N_FENCE, BaseAutoencoder, _names
 from ._callbacks import with_callbacks
 from ._docs import shared
+from ._stored import applied
 from ._validation import draw_seed, row
 from ._variational import Labels, VariationalNet
 from .losses import LIKELIHOODS, Likelihood
@@ -107,7 +108,7 @@ class BaseVAE(BaseAutoencoder):
             Standard deviations.
         """
         check_is_fitted(self)
-        moments = self.net_.posterior(self._validate(X)[0])
+        moments = applied(self.net_.posterior, self._validate(X)[0])
         return moments[:, 0], moments[:, 1]
 
     def score_samples(self, X):

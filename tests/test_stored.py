@@ -128,6 +128,10 @@ def test_output_goes_to_the_given_array(X, memmap, tmp_path):
     np.testing.assert_array_equal(ae.inverse_transform(Z, out=rows).reshape(X.shape), X_hat)
     with pytest.raises(ValueError, match="out has 3 rows, but X has 1797; pass one for each"):
         ae.transform(X, out=np.zeros((3, 4)))
+    for bad in (np.zeros((len(X), 5)), np.zeros((len(X), 4), int)):
+        with pytest.raises(ValueError, match="pass floating-point numbers, 4 a sample"):
+            ae.transform(X, out=bad)
+    np.testing.assert_array_equal(ae.inverse_transform(Sliced(Z)), X_hat)
 
 
 # Reading ----------------------------------------------------------------------------------------
