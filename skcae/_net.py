@@ -103,16 +103,16 @@ class Net(NeuralNet):
             if len(self.layout.spatial) == 2 and self.optimizer in OPTIMIZERS.values():
                 module = module.to(memory_format=torch.channels_last)
             self.module_, self.code_size_ = module, module.encoder.sizes[-1]
-            self.mixed = _mixes(self.precision, module, self.layout, self.device)
         else:
             with seeded_globally(self._draw_seed(), self.device):
                 module = _custom.build(self.module, kwargs)
             shape = self.layout.n_channels, *self.layout.spatial
             n_classes = kwargs.get("n_classes")
             self.code_size_ = _custom.code_size(module, shape, n_classes)
-            self.module_, self.mixed = module, self.precision == "bfloat16"
-            if self.module in OWN_NETWORKS:
-                self.mixed = _mixes(self.precision, module, self.layout, self.device)
+            self.module_ = module
+        self.mixed = self.precision == "bfloat16"
+        if self.module in OWN_NETWORKS:
+            self.mixed = _mixes(self.precision, module, self.layout, self.device)
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
