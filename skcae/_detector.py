@@ -9,10 +9,11 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._calibration import Calibration
+from ._namespaces import FollowsInput
 from ._stored import applied
 
 
-class Detector(OutlierMixin):
+class Detector(FollowsInput, OutlierMixin):
     """The methods of outlier detection; the base has the data and the net."""
 
     def fit_predict(self, X, y=None, **kwargs):

@@ -160,7 +160,7 @@ class Scaling:
             return x / self.scale
         if abs(self.shift) < 8 * self.scale:  # one pass; beyond, its rounding would show
             dtype = x.dtype if x.is_floating_point() else torch.float32
-            start = x.new_tensor(-self.shift / self.scale, dtype=dtype)
+            start = torch.full((), -self.shift / self.scale, dtype=dtype, device=x.device)
             return torch.add(start, x, alpha=1 / self.scale)
         return (x - self.shift).div_(self.scale)
 

@@ -16,9 +16,10 @@ from skorch.callbacks import EarlyStopping
 from skorch.history import History
 from torch import Tensor
 
+from ._compiled import compiled
 from ._distributed import rank_and_size, share_buffers, total
 from ._stored import applied, part, slices
-from ._tensors import over_tiles, padded, tile_size, to_tensor
+from ._tensors import moved, over_tiles, padded, tile_size, to_tensor
 from ._training import OPTIMIZERS, Run, StopTraining
 from ._usual import Usual
 from .losses import PerSampleLoss
@@ -141,6 +142,10 @@ class Net(NeuralNet):
         options = self.get_params_for("module")
         return self.module in OWN_NETWORKS and not any(callable(v) for v in options.values())
 
+    def torch_compile(self, module, name):
+        """Nothing here: skorch would rename the weights; ``train`` compiles."""
+        return module
+
     def _draw_seed(self):
         return int(torch.randint(2**31, (1,), generator=self.generator_))
 
@@ -210,14 +215,14 @@ class Net(NeuralNet):
         stopping: the weights of the best epoch are kept. ``streaming`` says that this is one
         chunk of many, so that nothing can depend on the share of the training that is done.
         """
-        index = X.shuffled(np.arange(len(X)), self._permutation)
-        n_valid = _n_validation(len(X), validation_fraction)
-        valid, train = np.sort(index[:n_valid]), np.sort(index[n_valid:])
+        valid, train = self._held_out(X, validation_fraction)
         n_steps = epochs * len(self._batches(train))
         run = Run(self, n_steps, lr_schedule, patience, streaming)
         isolated = nullcontext() if self._owns_noise() else self._isolated()
+        options = self.get_params_for("compile")
+        fast = compiled(self._network(), **options) if self.compile else nullcontext()
         self.notify("on_train_begin", X=X, y=y)
-        with isolated:
+        with isolated, fast:
             try:
                 for _ in range(epochs):
                     for observer in observers:
@@ -236,6 +241,16 @@ class Net(NeuralNet):
             observer.end_training(self)
         return self
 
+    def _network(self):
+        """What has ``encode`` and ``decode``."""
+        return self.module_
+
+    def _held_out(self, X, fraction):
+        """Indices of the rows to validate on, and of the others, both in rising order."""
+        index = X.shuffled(np.arange(len(X)), self._permutation)
+        n_valid = _n_validation(len(X), fraction)
+        return np.sort(index[:n_valid]), np.sort(index[n_valid:])
+
     def _epoch(self, run, X, y, train, valid):
         started = time.perf_counter()
         self.notify("on_epoch_begin", dataset_train=X, dataset_valid=None)
@@ -244,7 +259,7 @@ class Net(NeuralNet):
         loss = self._train_batches(run, X, y, train)
         self._set_training(False)
         share_buffers(self.module_)
-        run.check_finite(loss)
+        loss = run.check_finite(loss)
         run.record("train_loss", self.in_units(loss))
         if len(valid):
             run.record("valid_loss", self._mean_loss(X, y, valid))
@@ -253,7 +268,7 @@ class Net(NeuralNet):
         self.notify("on_epoch_end", dataset_train=X, dataset_valid=None)
 
     def _train_batches(self, run, X, y, index):
-        """One pass over the shuffled rows; the mean loss, read from the device once.
+        """One pass over the shuffled rows; the mean loss, on the device.
 
         Of several processes each takes its share of every batch.
         """
@@ -267,8 +282,8 @@ class Net(NeuralNet):
             run.advance()
             weight = n_ranks * len(x) / len(batches[i])
             losses[i] = self._step(run.objective, weight, *self._pair(x, target))
-        sizes = torch.tensor([len(part) for part in own], dtype=torch.float64, device=self.device)
-        return float(total(losses @ sizes)) / len(index)
+        sizes = torch.tensor([len(part) for part in own], dtype=torch.float64)
+        return total(losses @ moved(sizes, self.device)) / len(index)
 
     def _permutation(self, n):
         return torch.randperm(n, generator=self.generator_).numpy()

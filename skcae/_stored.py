@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ._namespaces import is_foreign
+
 # Arrays up to this size, in bytes, are read whole. Of larger ones blocks are shuffled, and
 # samples within a window, while the next window is being read.
 WHOLE, WINDOW, BLOCK = 2**28, 2**26, 2**20
@@ -121,10 +123,10 @@ def few(X, n, seed):
 
 
 def blocks(X, n_values=2**22):
-    """Consecutive rows in memory."""
-    if isinstance(X, Stored):
-        return X.blocks()
-    return (X[rows] for rows in slices(len(X), max(1, n_values // X.shape[1])))
+    """Consecutive rows in memory, of about so many values."""
+    for window in X.blocks() if isinstance(X, Stored) else [X]:
+        for rows in slices(len(window), max(1, n_values // X.shape[1])):
+            yield window[rows]
 
 
 def _extents(index, gap, most):
@@ -171,7 +173,7 @@ def _is_outside(X):
     if isinstance(X, (np.ndarray, Stored)):
         return isinstance(X, np.memmap) and X.ndim > 1
     sliced = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
-    other = any(hasattr(X, name) for name in ("iloc", "toarray", "__dataframe__", "is_cuda"))
+    other = any(hasattr(X, name) for name in ("iloc", "toarray", "__dataframe__", "__dlpack__"))
     return sliced and not other and len(X.shape) > 1
 
 
@@ -183,6 +185,8 @@ def applied(function, X, out=None):
     """
     if not isinstance(X, Stored) and out is None:
         return function(X)
+    if is_foreign(out):
+        raise TypeError(f"out is a {type(out).__name__}; pass an array in the computer's memory.")
     if out is not None and out.shape[0] != len(X):
         raise ValueError(f"out has {out.shape[0]} rows, but X has {len(X)}; pass one for each.")
     size = max(1, WINDOW // (X.shape[1] * X.dtype.itemsize))

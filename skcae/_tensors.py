@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ._stored import Stored, blocks, prefetched
+from ._stored import Stored, prefetched
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
@@ -57,9 +57,7 @@ class Rows:
 
     def __init__(self, X, layout, device):
         self.X, self.layout, self.device = X, layout, device
-        self.resident = None
-        if fits(X, device):
-            self.resident = torch.cat([to_tensor(block.copy(), device) for block in blocks(X)])
+        self.resident = resident(X, device) if fits(X, device) else None
 
     def __len__(self):
         return len(self.X)
@@ -76,25 +74,43 @@ class Rows:
 
     def _batches(self, parts):
         if self.resident is not None:
-            order = torch.from_numpy(np.concatenate(parts)).to(self.device)
+            order = moved(torch.from_numpy(np.concatenate(parts)), self.device)
             return (self.resident[part] for part in order.split([len(part) for part in parts]))
         if isinstance(self.X, Stored):
             batches = self.X.batches(parts)
         else:
             batches = (np.take(self.X, part, axis=0) for part in parts)
-        if torch.device(self.device).type == "cpu":
-            return (to_tensor(batch, self.device) for batch in batches)
-        return prefetched(partial(to_tensor, device=self.device, pin=True), batches)
+        load = partial(to_tensor, device=self.device)
+        on_cpu = torch.device(self.device).type == "cpu"
+        return map(load, batches) if on_cpu else prefetched(load, batches)
 
 
 def fits(X, device):
     """Whether the rows take less than half of the free memory of a CUDA device."""
     if torch.device(device).type != "cuda" or isinstance(X, Stored):
         return False
-    return 2 * X.nbytes < torch.cuda.mem_get_info(device)[0]
+    return (
+        2 * X.size * to_tensor(X[:1].copy(), "cpu").itemsize < torch.cuda.mem_get_info(device)[0]
+    )
 
 
-def to_tensor(values: np.ndarray, device, pin: bool = False) -> Tensor:
+def resident(X, device):
+    """All rows as one tensor on the device."""
+    rows = to_tensor(X[:1].copy(), device).new_empty(X.shape)
+    parts = rows.split(max(1, 2**24 // X.shape[1]))
+    for part, start in zip(parts, range(0, len(X), len(parts[0])), strict=True):
+        part.copy_(to_tensor(X[start : start + len(part)].copy(), device))
+    return rows
+
+
+def moved(tensor: Tensor, device) -> Tensor:
+    """A tensor of the computer's memory on the device, without waiting for it."""
+    if torch.device(device).type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def to_tensor(values: np.ndarray, device) -> Tensor:
     """A tensor on the device; what single precision or torch cannot hold exactly is widened."""
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "b":
@@ -105,8 +121,7 @@ def to_tensor(values: np.ndarray, device, pin: bool = False) -> Tensor:
         values = values.astype(np.float64, copy=False)
     elif not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    tensor = torch.from_numpy(values)
-    return (tensor.pin_memory() if pin else tensor).to(device, non_blocking=pin)
+    return moved(torch.from_numpy(values), device)
 
 
 def padded(rows: np.ndarray, size: int) -> np.ndarray:

@@ -51,13 +51,16 @@ class Run:
         self.step += 1
 
     def check_finite(self, loss):
-        """Go back to the last whole epoch when the loss or a weight is no longer a number."""
+        """The loss of an epoch; back to the one before if it or a weight is not finite.
+
+        This is where an epoch waits for the device, once.
+        """
         weights = self._weights()
-        if math.isfinite(loss) and all(
-            bool(w.isfinite().all()) for w in weights.values() if w.is_floating_point()
-        ):
+        checks = [w.isfinite().all() for w in weights.values() if w.is_floating_point()]
+        loss, finite = torch.stack([loss, torch.stack(checks).all().to(loss)]).tolist()
+        if finite and math.isfinite(loss):
             self.finite = weights
-            return
+            return loss
         net = self.net
         epoch = net.history[-1]["epoch"]
         net.history.pop()

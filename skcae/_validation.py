@@ -11,7 +11,8 @@ from ._stored import Stored, stored_or_array
 
 # The value of each parameter that takes any real data.
 ANY_REAL = {"loss": "squared_error", "likelihood": "gaussian"}
-NET_PREFIXES = ("module__", "optimizer__", "callbacks__")
+NET_NAMES = ("callbacks", "compile")
+NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
 
 
 def row(table, value):
@@ -63,9 +64,9 @@ def check_net_params(net_params):
             raise ValueError(
                 "net_params has the entry 'optimizer__lr'; set learning_rate instead."
             )
-        if name != "callbacks" and not str(name).startswith(NET_PREFIXES):
+        if name not in NET_NAMES and not str(name).startswith(NET_PREFIXES):
             raise ValueError(
-                f"net_params has the entry {name!r}; valid are 'callbacks' and names "
+                f"net_params has the entry {name!r}; valid are 'callbacks', 'compile' and names "
                 f"that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is a "
                 f"parameter of the estimator itself."
             )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._net import OWN_NETWORKS, Net, seeded_globally
-from ._tensors import to_tensor
+from ._tensors import moved, to_tensor
 from .losses import Likelihood
 from .priors import PRIORS, Prior, normal_log_prob
 from .scores import Evidence
@@ -80,8 +80,9 @@ class Labels:
         self.X, self.n_classes, self.device = codes, n_classes, device
 
     def batches(self, parts: list[np.ndarray]) -> Iterator[Tensor]:
-        codes = (torch.from_numpy(self.X[part]) for part in parts)
-        return (one_hot(part, self.n_classes).to(self.device) for part in codes)
+        codes = moved(torch.from_numpy(self.X[np.concatenate(parts)]), self.device)
+        one_hot = torch.eye(self.n_classes, device=self.device)
+        return (one_hot[part] for part in codes.split([len(part) for part in parts]))
 
 
 def _check_prior(prior, code_size):
@@ -160,6 +161,9 @@ class VariationalNet(Net):
         return self
 
     # Training -------------------------------------------------------------------------------
+
+    def _network(self):
+        return self.module_.network
 
     def _pair(self, x, y):
         return self._standardize(x), y

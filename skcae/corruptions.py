@@ -78,7 +78,7 @@ class SaltAndPepper(nn.Module):
         if not self.training:
             return x
         u = torch.rand(x.shape, generator=generator, device=x.device)
-        pepper, salt = self.clip_range or (float(x.min()), float(x.max()))
+        pepper, salt = self.clip_range or x.aminmax()
         noisy = x.masked_fill(u < self.noise_level / 2, pepper)
         return noisy.masked_fill_(u > 1 - self.noise_level / 2, salt)
 

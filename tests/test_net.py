@@ -1,5 +1,7 @@
 """Training: the loop itself, schedules, early stopping, callbacks, divergence."""
 
+import pickle
+import shutil
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ from sklearn.base import clone
 from skorch import callbacks
 from torch import nn
 
-from skcae import ConvAutoencoder
+from skcae import ConvAutoencoder, ConvVAE, _tensors
 from skcae._net import Net
 from skcae._training import LR_SCHEDULES, OPTIMIZERS, StopTraining
 from skcae.losses import Loss
@@ -300,14 +302,34 @@ def test_bfloat16_reaches_nearly_the_same_loss(X):
     assert bfloat16.transform(X).dtype == np.float32
 
 
-@pytest.mark.cuda
-def test_cuda_fit_loads_and_scores_on_the_cpu(X):
-    import pickle
+def test_data_on_the_device_train_as_those_in_memory(X, monkeypatch):
+    for rows in X, (255 * X).astype(np.uint8), X.astype(np.float16), X > 0.5:
+        ae = ConvAutoencoder(4, max_epochs=2, random_state=0)
+        expected = ae.fit(rows).transform(rows)
+        with monkeypatch.context() as patch:
+            patch.setattr(_tensors, "fits", lambda X, device: True)
+            np.testing.assert_array_equal(ae.fit(rows).transform(rows), expected)
 
-    ae = ConvAutoencoder(4, max_epochs=2, device="cuda", random_state=0).fit(X)
-    assert ae.device_ == "cuda"
-    on_cpu = pickle.loads(pickle.dumps(ae))
-    on_cpu.net_ = Net(**{**ae.net_.build_arguments, "device": "cpu"}).initialize()
-    on_cpu.net_.continue_from(ae.net_)
-    np.testing.assert_allclose(on_cpu.score_samples(X), ae.score_samples(X), rtol=1e-2)
-    np.testing.assert_allclose(on_cpu.transform(X), ae.transform(X), atol=1e-2)
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ConvAutoencoder(4, hidden_channels=(4,)),
+        ConvVAE(4, hidden_channels=(4,), n_train_samples=2),
+    ],
+    ids=["ConvAutoencoder", "ConvVAE"],
+)
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_training_learns_the_same_and_compiles_once(X, estimator):
+    common = {"max_epochs": 2, "batch_size": 64, "random_state": 0, "precision": "float32"}
+    plain = clone(estimator).set_params(normalization=None, **common)
+    fast = clone(plain).set_params(net__compile=True, net__compile__mode="default")
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        fast.fit(X[:150])  # 22 are left for the last batch
+    np.testing.assert_allclose(fast.loss_curve_, plain.fit(X[:150]).loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(fast.transform(X), plain.transform(X), atol=1e-4)
+    assert list(fast.net_.module_.state_dict()) == list(plain.net_.module_.state_dict())
+    again = pickle.loads(pickle.dumps(fast))
+    np.testing.assert_array_equal(again.transform(X), fast.transform(X))
