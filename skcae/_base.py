@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 import torch
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -363,7 +364,7 @@ class BaseAutoencoder(
         X, image_shape = flatten(X)
         if isinstance(X, Stored):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            X.checks.append(partial(assert_all_finite, input_name="X"))
+            _expect_finite(X, "X")
             rows = X
         else:
             rows = validate_data(self, X, reset=reset, dtype="numeric")
@@ -389,7 +390,7 @@ class BaseAutoencoder(
             return inputs, None
         target, image_shape = flatten(target)
         if isinstance(target, Stored):
-            target.checks.append(partial(assert_all_finite, input_name="target"))
+            _expect_finite(target, "target")
         else:
             target = check_array(target, input_name="target", dtype="numeric")
         check_numeric(target, "target")
@@ -422,7 +423,7 @@ class BaseAutoencoder(
             Codes.
         """
         check_is_fitted(self)
-        return applied(self.net_.encode, self._validate(X)[0], out)
+        return applied(self.net_.encode, self._validate(X)[0], out=out)
 
     def inverse_transform(self, Z, out=None):
         """Decode codes.
@@ -440,12 +441,16 @@ class BaseAutoencoder(
             Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
         """
         check_is_fitted(self)
-        result = applied(self.net_.decode, self._validate_codes(Z), out)
+        result = applied(self.net_.decode, self._validate_codes(Z), out=out)
         return result if out is not None else self._as_given(result)
 
     def _validate_codes(self, Z):
         Z = stored_or_array(Z)
-        Z = check_array(Z[:] if isinstance(Z, Stored) else Z, dtype=np.float32, input_name="Z")
+        if isinstance(Z, Stored):
+            check_numeric(Z, "Z")
+            _expect_finite(Z, "Z")
+        else:
+            Z = check_array(Z, dtype=np.float32, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted with codes of "
@@ -474,7 +479,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X)
-        result = applied(self.net_.reconstruct, rows, out)
+        result = applied(self.net_.reconstruct, rows, out=out)
         return result if out is not None else self._shaped(result, image_shape)
 
     def _shaped(self, rows, image_shape):
@@ -580,6 +585,12 @@ def _part(target, index):
     if target is None or index is None or isinstance(target, Stored):
         return target if target is None else part(target, index)
     return _safe_indexing(target, index)
+
+
+def _expect_finite(stored, name):
+    """Check what is read; in other threads, which do not know scikit-learn's configuration."""
+    if not get_config()["assume_finite"]:
+        stored.checks.append(partial(assert_all_finite, input_name=name))
 
 
 def _fence(scores):

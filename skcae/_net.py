@@ -433,7 +433,11 @@ class Net(NeuralNet):
 
     def decode(self, Z):
         """Rows ``(n, n_features)`` for the codes ``Z``, in the units of the input."""
-        return self._by_tiles(lambda z: self._unfold(self.module_.decode(z)), Z, fold=False)
+
+        def decode(z):
+            return self._unfold(self.module_.decode(z.float()))
+
+        return self._by_tiles(decode, Z, fold=False)
 
     def reconstruct(self, X):
         def reconstruct(x):

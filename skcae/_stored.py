@@ -2,6 +2,7 @@
 
 import mmap
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 
 import numpy as np
 
@@ -162,6 +163,11 @@ def stored_or_array(X):
     """Large arrays outside memory as :class:`Stored`; anything else in memory, or as it is."""
     if not _is_outside(X):
         return X
+    if not isinstance(X.shape[0], Integral):
+        raise ValueError(
+            f"the number of rows of the {type(X).__name__} is unknown; compute it first, for "
+            f"instance with compute_chunk_sizes() of Dask."
+        )
     stored = Stored(X)
     return (
         stored if stored.size * stored.dtype.itemsize > WHOLE else np.asarray(X[0 : len(stored)])
@@ -177,14 +183,14 @@ def _is_outside(X):
     return sliced and not other and len(X.shape) > 1
 
 
-def applied(function, X, out=None):
+def applied(function, X, labels=None, out=None):
     """The result of ``function`` for all rows of ``X``, which is read a window at a time.
 
-    The results go to ``out``, or to a new array. Of an array in memory, without ``out``, it is
-    just ``function(X)``.
+    The results go to ``out``, or to a new array. With labels, one for each row, the function
+    takes those as well. Of an array in memory, without ``out``, it is just called.
     """
     if not isinstance(X, Stored) and out is None:
-        return function(X)
+        return function(X) if labels is None else function(X, labels)
     if is_foreign(out):
         raise TypeError(f"out is a {type(out).__name__}; pass an array in the computer's memory.")
     if out is not None and out.shape[0] != len(X):
@@ -192,7 +198,7 @@ def applied(function, X, out=None):
     size = max(1, WINDOW // (X.shape[1] * X.dtype.itemsize))
     parts = slices(len(X), size)
     for part, rows in zip(parts, prefetched(X.__getitem__, parts), strict=True):
-        result = function(rows)
+        result = function(rows) if labels is None else function(rows, labels[part])
         if out is None:
             out = np.empty((len(X), *result.shape[1:]), result.dtype)
         if result[0].size != np.prod(out.shape[1:]) or np.dtype(out.dtype).kind != "f":

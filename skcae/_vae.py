@@ -85,8 +85,16 @@ class BaseVAE(BaseAutoencoder):
 
     def _estimate(self, X, y, n_samples):
         """Estimates of the log-likelihood and standard errors, ``(2, n_samples)``."""
+        return self._by_draws(self.net_.log_likelihood, X, y, n_samples)
+
+    def _by_draws(self, function, X, y, n_samples):
+        """Two values for each row, as ``(2, n_samples)``."""
         rows = self._validate(X)[0]
-        return self.net_.log_likelihood(rows, self._codes(y, rows), n_samples)
+
+        def of_rows(rows, codes=None):
+            return function(rows, codes, n_samples).T
+
+        return applied(of_rows, rows, self._codes(y, rows)).T
 
     def _codes(self, y, rows):
         """Integer codes of the labels ``y``, for a conditional model."""
@@ -177,7 +185,7 @@ class BaseVAE(BaseAutoencoder):
         """
         check_is_fitted(self)
         n_samples = _check_count("n_samples", n_samples)
-        reconstruction, kl = self.net_.elbo(self._validate(X)[0], None, n_samples)
+        reconstruction, kl = self._by_draws(self.net_.elbo, X, None, n_samples)
         return reconstruction, kl
 
     def summary(self):
@@ -694,9 +702,9 @@ class ConditionalConvVAE(BaseVAE):
             In the order of `classes_`; the likelihoods are those of `n_importance_samples`.
         """
         check_is_fitted(self)
-        return self.net_.label_posterior(self._validate(X)[0])
+        return applied(self.net_.label_posterior, self._validate(X)[0])
 
-    def transform(self, X, y=None):
+    def transform(self, X, y=None, out=None):
         r"""Compute the posterior mean of the code of each sample.
 
         Parameters
@@ -706,13 +714,18 @@ class ConditionalConvVAE(BaseVAE):
         y : array-like of shape (n_samples,) or one label, default=None
             Labels. None: the mean of the codes under all labels, weighted by
             :math:`p(y \mid x)`.
+        out : array of shape (n_samples, n_components), default=None
+            Where to write the codes, a part at a time: an array, or a memory map, or anything
+            that takes slices. None makes a new array.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components), float32
             Codes.
         """
-        return self.posterior(X, y)[0]
+        check_is_fitted(self)
+        rows = self._validate(X)[0]
+        return applied(self.net_.encode, rows, self._codes(y, rows), out)
 
     def posterior(self, X, y=None):
         """Compute mean and standard deviation of the code given each sample.
@@ -733,10 +746,10 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         rows = self._validate(X)[0]
-        moments = self.net_.posterior(rows, self._codes(y, rows))
+        moments = applied(self.net_.posterior, rows, self._codes(y, rows))
         return moments[:, 0], moments[:, 1]
 
-    def inverse_transform(self, Z, y=None):
+    def inverse_transform(self, Z, y=None, out=None):
         """Decode codes.
 
         Parameters
@@ -745,6 +758,8 @@ class ConditionalConvVAE(BaseVAE):
             Codes.
         y : array-like of shape (n_samples,) or one label, default=None
             Labels under which to decode. None: the mean over the labels by their frequency.
+        out : array of shape (n_samples, n_features) or (n_samples, *input_shape), default=None
+            Where to write the reconstructions, as in `transform`.
 
         Returns
         -------
@@ -753,9 +768,10 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         Z = self._validate_codes(Z)
-        return self._as_given(self.net_.decode(Z, self._codes(y, Z)))
+        result = applied(self.net_.decode, Z, self._codes(y, Z), out)
+        return result if out is not None else self._as_given(result)
 
-    def reconstruct(self, X, y=None):
+    def reconstruct(self, X, y=None, out=None):
         """Encode `X` under its most probable label and decode it.
 
         Parameters
@@ -765,6 +781,8 @@ class ConditionalConvVAE(BaseVAE):
         y : array-like of shape (n_samples,) or one label, default=None
             Labels under which to decode: another label than that of a sample keeps its style.
             None: the most probable one.
+        out : array of the shape of `X`, default=None
+            Where to write the reconstructions, as in `transform`.
 
         Returns
         -------
@@ -773,10 +791,8 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X)
-        likely = self.net_.label_posterior(rows).argmax(1)
-        Z = self.net_.encode(rows, likely)
-        codes = likely if y is None else self._codes(y, rows)
-        return self._shaped(self.net_.decode(Z, codes), image_shape)
+        result = applied(self.net_.reconstruct, rows, self._codes(y, rows), out)
+        return result if out is not None else self._shaped(result, image_shape)
 
     def score_samples(self, X, y=None):
         r"""Estimate the log-likelihood of each sample, or what `anomaly_score` names.
@@ -799,7 +815,7 @@ class ConditionalConvVAE(BaseVAE):
         if self.net_.usual.score == SCORES["loss"]:
             return self._estimate(X, y, self.net_.n_importance_samples)[0]
         rows = self._validate(X)[0]
-        return -self.net_.unusual(rows, self._codes(y, rows))
+        return -applied(self.net_.unusual, rows, self._codes(y, rows))
 
     def score(self, X, y=None, sample_weight=None):
         """Average the log-likelihood, which a grid search maximizes.
@@ -868,9 +884,8 @@ class ConditionalConvVAE(BaseVAE):
             Divergence of the posterior from the prior, in nats.
         """
         check_is_fitted(self)
-        rows = self._validate(X)[0]
-        codes = self.net_.label_posterior(rows).argmax(1) if y is None else self._codes(y, rows)
-        reconstruction, kl = self.net_.elbo(rows, codes, _check_count("n_samples", n_samples))
+        n_samples = _check_count("n_samples", n_samples)
+        reconstruction, kl = self._by_draws(self.net_.elbo, X, y, n_samples)
         return reconstruction, kl
 
     def sample(self, n_samples=1, y=None, random_state=None):

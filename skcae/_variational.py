@@ -250,7 +250,7 @@ class VariationalNet(Net):
             )
 
         def decode(z, *y):
-            return self._unfold(self.module_.decode(z, *y))
+            return self._unfold(self.module_.decode(z.float(), *y))
 
         return self._by_tiles(decode, Z, labels=y, fold=False)
 
@@ -258,8 +258,10 @@ class VariationalNet(Net):
         """Minus the estimate of the log-likelihood of each row, with few samples."""
         return -self.log_likelihood(X, y, self.n_importance_samples)[0]
 
-    def reconstruct(self, X):
-        return self.decode(self.encode(X))
+    def reconstruct(self, X, y=None):
+        """Of a conditional model, encoded under the most probable labels; decoded under ``y``."""
+        likely = self._likely(X, None)
+        return self.decode(self.encode(X, likely), likely if y is None else y)
 
     def label_posterior(self, X):
         """Probability of each class given each row, ``(n, n_classes)``."""
@@ -306,7 +308,11 @@ class VariationalNet(Net):
         return result
 
     def elbo(self, X, y, n_samples):
-        """Expected log-likelihood and divergence of each row, in nats."""
+        """Expected log-likelihood and divergence of each row, in nats.
+
+        Without labels of a conditional model, given the most probable ones.
+        """
+        y = self._likely(X, y)
         result = np.empty((2, len(X)))
         for rows, (log_likelihood, log_ratio) in self._by_pairs(X, y, n_samples, closed=True):
             result[0, rows] = log_likelihood.mean(1)
@@ -325,7 +331,7 @@ class VariationalNet(Net):
         return self._elbo_of_likely(X, labels)[1]
 
     def _elbo_of_likely(self, X, labels):
-        return self.elbo(X, self._likely(X, labels), self.n_importance_samples)
+        return self.elbo(X, labels, self.n_importance_samples)
 
     def _likely(self, X, labels):
         """Without labels of a conditional model, the most probable ones."""

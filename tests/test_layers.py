@@ -12,7 +12,8 @@ import skcae
 PACKAGE = Path(skcae.__file__).parent
 ROWS = [
     {"modules", "losses", "priors", "corruptions", "scores", "datasets", "plots", "_docs"},
-    {"_stored", "_distributed"},
+    {"_namespaces", "_compiled", "_distributed"},
+    {"_stored"},
     {"_layout", "_tensors", "_training", "_usual"},
     {"_net", "_validation", "_callbacks"},
     {"_calibration", "_variational"},

@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,24 +64,67 @@ def test_what_fits_is_read_whole(X, memmap):
     ConditionalConvVAE(4, hidden_channels=(4, 8), max_epochs=3, random_state=0),
 ])  # fmt: skip
 def test_results_are_those_of_the_same_array_in_memory(estimator, X, memmap, digits):
-    y = digits[1]
+    y = digits[1] % 2
     inside, outside = (clone(estimator).fit(data, y) for data in (X, memmap))
     curves = outside.loss_curve_, inside.loss_curve_  # of other orders
     np.testing.assert_allclose(*curves, rtol=0.05, atol=0.05 * np.ptp(inside.loss_curve_))
-    few_rows = memmap[:300], X[:300]
-    for method in ("transform", "reconstruct", "score_samples", "predict", "anomaly_map"):
-        stored, array = (getattr(outside, method)(data) for data in few_rows)
-        np.testing.assert_array_equal(stored, array, err_msg=method)
+    few_rows = memmap[:200], X[:200]
+    methods = ["transform", "reconstruct", "score_samples", "predict", "anomaly_map", "posterior"]
+    for method in [*methods, "elbo", "label_posterior"]:
+        if hasattr(outside, method):
+            stored, array = (getattr(outside, method)(data) for data in few_rows)
+            np.testing.assert_array_equal(stored, array, err_msg=method)
     assert outside.score(memmap) == pytest.approx(outside.score(X), rel=1e-9)
     outside.partial_fit(memmap, y)
 
 
 @pytest.mark.usefixtures("small")
 def test_no_more_than_a_window_is_read_at_once(X):
-    array = Sliced(np.tile(X, (3, 1, 1)))
-    ae = clone(AE).fit(array)
-    ae.transform(array)
-    assert array.longest <= 2**15 // X[0].nbytes
+    array, y = Sliced(np.tile(X, (3, 1, 1))), np.arange(3 * len(X)) % 2
+    for cls in ConvAutoencoder, ConditionalConvVAE:
+        labels = (y,) if cls is ConditionalConvVAE else ()
+        ae = cls(4, hidden_channels=(4,), max_epochs=1, random_state=0).fit(array, *labels)
+        Z = Sliced(ae.transform(array, *labels))
+        ae.reconstruct(array, *labels)
+        ae.score_samples(array)
+        assert array.longest <= 2**15 // X[0].nbytes
+        np.testing.assert_array_equal(
+            ae.inverse_transform(Z, *labels), ae.inverse_transform(Z.values, *labels)
+        )
+        assert Z.longest <= 2**15 // 16
+
+
+@pytest.mark.usefixtures("small")
+def test_output_for_labels(X, memmap, digits):
+    y = digits[1] % 2
+    vae = ConditionalConvVAE(4, hidden_channels=(4,), max_epochs=1, random_state=0).fit(X, y)
+    for data in (X, memmap):
+        for labels in (y, None):
+            for method in ("transform", "reconstruct"):
+                expected = getattr(vae, method)(X, labels)
+                out = np.empty_like(expected)
+                assert getattr(vae, method)(data, labels, out=out) is out
+                np.testing.assert_array_equal(out, expected)
+    Z = vae.transform(X, y)
+    out = np.empty_like(X)
+    vae.inverse_transform(Z, y, out=out)
+    np.testing.assert_array_equal(out, vae.inverse_transform(Z, y))
+
+
+@pytest.mark.usefixtures("small")
+def test_values_are_not_checked_when_told_so(X, memmap, tmp_path):
+    array = np.memmap(tmp_path / "Y", X.dtype, "w+", shape=X.shape)
+    array[:] = X
+    array[3] = np.nan
+    ae = clone(AE).fit(memmap)
+    with sklearn.config_context(assume_finite=True):
+        assert np.isnan(ae.transform(array)).any(1).tolist() == [i == 3 for i in range(len(X))]
+
+
+def test_the_number_of_rows_must_be_known(X):
+    array = importlib.import_module("dask.array").from_array(X)
+    with pytest.raises(ValueError, match="the number of rows of the Array is unknown; compute"):
+        clone(AE).fit(array[array.sum((1, 2)) > 0])
 
 
 @pytest.mark.usefixtures("small")
