@@ -158,6 +158,10 @@ def train(args):
     row(
         "epoch / default skorch", 0.50, lambda: our_epoch(X), lambda: skorch_epoch(X), args.repeats
     )
+    for precision in "auto", "float32":
+        fast = {"precision": precision, "net__compile": True}
+        row(f"epoch, {precision}, compiled / not", "", lambda: our_epoch(X, **fast),  # noqa: B023
+            lambda: our_epoch(X, precision=precision), args.repeats)  # noqa: B023 # fmt: skip
     T = fetch_mnist("test").images.reshape(-1, 784) / np.float32(255)
     for seed in range(3):
         torch.manual_seed(seed)
@@ -374,11 +378,12 @@ def stored(args):
 def growth(args):
     """Microseconds a sample of training and scoring, as samples and images grow."""
     rng = np.random.default_rng(0)
+    our_epoch(images(200))  # what is done once in a process
     for n in (10**e for e in range(3, args.decades + 1)):
         X = rng.integers(0, 256, (n, 16, 16), dtype=np.uint8)
         measure(f"n = {n}, 16 x 16", X)
     for side in 16, 32, 64, 128, 256:
-        measure(f"{side} x {side}", rng.integers(0, 256, (2**21 // side**2, side, side), np.uint8))
+        measure(f"{side} x {side}", rng.integers(0, 256, (2**23 // side**2, side, side), np.uint8))
 
 
 def measure(name, X):

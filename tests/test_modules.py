@@ -15,6 +15,7 @@ from skcae.modules import (
     Autoencoder,
     initialize_,
 )
+from skcae.modules._layers import flatten
 
 
 @pytest.mark.parametrize("n_dims", [1, 2, 3])
@@ -148,3 +149,17 @@ def test_impossible_networks_say_why(options, message):
     given = {"n_channels": 1, "spatial_shape": (8, 8), "hidden_channels": (4, 4), **options}
     with pytest.raises(ValueError, match=message):
         Autoencoder(**given)
+
+
+def test_gradients_keep_the_memory_format():
+    """Another one makes batch normalization ten times as slow."""
+    x = torch.randn(3, 4, 5, 6, requires_grad=True)
+    last = x.detach().to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(3, 120)
+    for features in (x, last):
+        (flatten(features) * weight).sum().backward()
+        torch.testing.assert_close(features.grad, weight.reshape(3, 4, 5, 6))
+    seen, y = [], last * 1
+    y.register_hook(seen.append)
+    flatten(y).sum().backward()
+    assert [g.is_contiguous(memory_format=torch.channels_last) for g in seen] == [True]

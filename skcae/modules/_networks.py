@@ -18,6 +18,7 @@ from ._layers import (
     TiedConvTranspose,
     TiedLinear,
     choose,
+    flatten,
     layer,
 )
 
@@ -25,10 +26,13 @@ from ._layers import (
 def _finish(n: int, n_dims: int, activation, normalization, activation_first) -> list[nn.Module]:
     """Normalization and activation that follow a convolution with ``n`` channels."""
     norm = choose("normalization", normalization, NORMALIZATIONS)
+    of_the_user = norm is normalization
     layers = [
-        norm(n) if norm is normalization else norm(n, n_dims),
+        norm(n) if of_the_user else norm(n, n_dims),
         choose("activation", activation, ACTIVATIONS)(),
     ]
+    if isinstance(layers[1], (nn.ReLU, nn.LeakyReLU)) and (activation_first or not of_the_user):
+        layers[1].inplace = True  # the layer before does not need its output
     layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     return layers[::-1] if activation_first else layers
 
@@ -105,7 +109,7 @@ class Encoder(nn.Module):
         self.code_activation = choose("code_activation", code_activation, ACTIVATIONS)()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.code_activation(self.dense(self.stages(x).flatten(1)))
+        return self.code_activation(self.dense(flatten(self.stages(x))))
 
 
 class Decoder(nn.Module):
@@ -330,7 +334,7 @@ padding, downsampling, code_activation
         if not len(encoder.stages) or not len(encoder.dense):
             return encoder(x), None
         features = encoder.stages(x)
-        return encoder.code_activation(encoder.dense(features.flatten(1))), features
+        return encoder.code_activation(encoder.dense(flatten(features))), features
 
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z)

@@ -4,7 +4,7 @@ import copy
 
 from torch import Tensor
 
-from ._layers import choose
+from ._layers import choose, flatten
 from ._networks import Autoencoder, Decoder, join
 
 # The logarithm of the posterior's variance is kept where its exponential is finite.
@@ -80,11 +80,11 @@ class VariationalAutoencoder(Autoencoder):
             x = join(x, y)
         if self.convolutional:
             h = encoder.stages[:-1](x)
-            mean, logvar = encoder.stages[-1](h).flatten(1), self.logvar(h).flatten(1)
+            mean, logvar = flatten(encoder.stages[-1](h)), flatten(self.logvar(h))
             features = None
         else:
             features = encoder.stages(x)
-            h = encoder.dense[:-1](features.flatten(1))
+            h = encoder.dense[:-1](flatten(features))
             mean, logvar = encoder.dense[-1](h), self.logvar(h)
         moments = encoder.code_activation(mean), logvar.clamp(*LOGVAR_RANGE)
         return moments, features if len(encoder.stages) else None
