@@ -13,7 +13,8 @@ plots        displays of reconstructions, loss curves and codes
 """
 
 from ._autoencoder import ConvAutoencoder, DenoisingConvAutoencoder
-from ._vae import ConditionalConvVAE, ConvVAE
+from ._conditional import ConditionalConvVAE
+from ._vae import ConvVAE
 
 __all__ = [
     "ConditionalConvVAE",

@@ -123,7 +123,8 @@ TRAINING = """optimizer : {"adamw", "adam", "rmsprop", "sgd"} or class, default=
     net_params : dict, default=None
         Arguments for :class:`skorch.net.NeuralNet`: ``callbacks``, and those of the optimizer
         and the module, ``optimizer__betas``, ``module__padding`` (see
-        :class:`skcae.modules.Autoencoder`). In `set_params` and grids they are
+        :class:`skcae.modules.Autoencoder`); ``compile=True`` trains with the network compiled by
+        :func:`torch.compile`, ``compile__mode``. In `set_params` and grids they are
         ``net__optimizer__betas``.
 
     device : str or torch.device, default="auto"

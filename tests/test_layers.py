@@ -20,6 +20,7 @@ ROWS = [
     {"_detector"},
     {"_base"},
     {"_autoencoder", "_vae"},
+    {"_conditional"},
     {"__init__"},
 ]
 TORCH_ONLY = ("modules", "losses", "priors", "corruptions")
