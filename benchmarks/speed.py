@@ -428,6 +428,8 @@ def main():
     parser.add_argument("--decades", type=int, default=6)
     parser.add_argument("--folder", help="for the memory map")
     args = parser.parse_args()
+    if {"memory", "stored"} & set(args.what) and len(args.what) > 1:
+        parser.error("memory and stored measure the peak of a process: run each alone")
     say(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {args.repeats} pairs, ms")
     for part in parts:
         if part.__name__ in args.what:

@@ -446,11 +446,12 @@ class BaseAutoencoder(
 
     def _validate_codes(self, Z):
         Z = stored_or_array(Z)
+        check = partial(check_array, dtype=np.float32, input_name="Z")
         if isinstance(Z, Stored):
-            check_numeric(Z, "Z")
-            _expect_finite(Z, "Z")
+            check(np.zeros((1, *Z.array.shape[1:]), Z.dtype))
+            Z.checks += [] if get_config()["assume_finite"] else [check]
         else:
-            Z = check_array(Z, dtype=np.float32, input_name="Z")
+            Z = check(Z)
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted with codes of "

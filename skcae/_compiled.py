@@ -1,5 +1,6 @@
 """Networks compiled by torch for training, with CUDA graphs on a GPU."""
 
+import copy
 from contextlib import contextmanager
 
 import torch
@@ -12,14 +13,17 @@ def compiled(network, **options):
     Only for batches of the first one's shape: any other, as that of the last batch of an epoch,
     would have to be compiled anew.
     """
-    options = {"mode": "reduce-overhead", "dynamic": False} | options
-    methods = {name: _Compiled(network, name, options) for name in ("encode", "decode")}
-    vars(network).update(methods)
+    mode = {} if "options" in options else {"mode": "reduce-overhead"}  # torch takes one of them
+    options = {"dynamic": False, **mode, **options}
+    own, names = vars(network), ("encode", "decode")
+    before = {name: own[name] for name in names if name in own}
+    own.update({name: _Compiled(network, name, options) for name in names})
     try:
         yield
     finally:
-        for name in methods:
-            del vars(network)[name]
+        for name in names:
+            del own[name]
+        own.update(before)
 
 
 class _Compiled:
@@ -39,3 +43,11 @@ class _Compiled:
         if self.name == "encode" and batch.is_cuda:  # from here the graphs' memory is used again
             torch.compiler.cudagraph_mark_step_begin()
         return self.fast(batch, *labels)
+
+    # A copy of the network has the method as it was.
+
+    def __deepcopy__(self, memo):
+        return copy.deepcopy(self.eager, memo)
+
+    def __reduce__(self):
+        return getattr, (self.network, self.name)

@@ -4,6 +4,7 @@ from functools import wraps
 from inspect import isfunction, signature
 
 import numpy as np
+import torch
 from sklearn import get_config
 from sklearn.utils._array_api import (
     _convert_to_numpy,
@@ -13,19 +14,22 @@ from sklearn.utils._array_api import (
 
 
 class FollowsInput:
-    """Makes the public methods of all subclasses return arrays of the kind of their input.
+    """Makes the public methods of our estimators return arrays of the kind of their input.
 
     They do so under scikit-learn's ``array_api_dispatch``; otherwise arrays are NumPy's. Nothing
-    that is learned is of any kind, so a model fitted on one kind serves all.
+    that is learned is of any kind, so a model fitted on one kind serves all. The methods that a
+    subclass of the user's adds are left as they are.
     """
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         for name, method in list(vars(cls).items()):
-            if isfunction(method) and not name.startswith("_"):
-                names = list(signature(method).parameters)[1:2]
-                if names and names[0] in ("X", "X_from", "Z"):
-                    setattr(cls, name, _follows_input(method))
+            ours = isfunction(method) and method.__module__.startswith(f"{__package__}.")
+            if ours and not name.startswith("_") and DATA & signature(method).parameters.keys():
+                setattr(cls, name, _follows_input(method))
+
+
+DATA = {"X", "X_from", "Z", "y"}
 
 
 def _follows_input(method):
@@ -36,12 +40,15 @@ def _follows_input(method):
         if not get_config()["array_api_dispatch"]:
             return method(self, *args, **kwargs)
         given = parameters.bind(self, *args, **kwargs)
-        first = [*given.arguments.values()][1]
-        for name, value in given.arguments.items():
-            if is_foreign(value) and name != "out":
+        data = {k: v for k, v in given.arguments.items() if k not in ("self", "out")}
+        arrays = [v for v in data.values() if hasattr(v, "__array__") or is_foreign(v)]
+        for name, value in data.items():
+            if is_foreign(value):
                 given.arguments[name] = _to_numpy(value)
         result = method(*given.args, **given.kwargs)
-        return _like(first, result) if is_foreign(first) else result
+        if not arrays or not is_foreign(arrays[0]) or result is given.arguments.get("out"):
+            return result
+        return _like(arrays[0], result)
 
     return follow
 
@@ -52,6 +59,9 @@ def is_foreign(array):
 
 
 def _to_numpy(array):
+    if isinstance(array, torch.Tensor):
+        array = array.detach().resolve_conj().resolve_neg()
+        array = array.float() if array.dtype is torch.bfloat16 else array
     return _convert_to_numpy(array, get_namespace_and_device(array)[0])
 
 

@@ -163,9 +163,9 @@ def stored_or_array(X):
     """Large arrays outside memory as :class:`Stored`; anything else in memory, or as it is."""
     if not _is_outside(X):
         return X
-    if not isinstance(X.shape[0], Integral):
+    if not all(isinstance(n, Integral) for n in X.shape):
         raise ValueError(
-            f"the number of rows of the {type(X).__name__} is unknown; compute it first, for "
+            f"the {type(X).__name__} has the unknown shape {X.shape}; compute it first, for "
             f"instance with compute_chunk_sizes() of Dask."
         )
     stored = Stored(X)
@@ -191,20 +191,34 @@ def applied(function, X, labels=None, out=None):
     """
     if not isinstance(X, Stored) and out is None:
         return function(X) if labels is None else function(X, labels)
-    if is_foreign(out):
-        raise TypeError(f"out is a {type(out).__name__}; pass an array in the computer's memory.")
-    if out is not None and out.shape[0] != len(X):
-        raise ValueError(f"out has {out.shape[0]} rows, but X has {len(X)}; pass one for each.")
-    size = max(1, WINDOW // (X.shape[1] * X.dtype.itemsize))
+
+    def result_of(rows, part):
+        return function(rows) if labels is None else function(rows, labels[part])
+
+    first = result_of(X[:1], slice(0, 1))  # what a row of the result takes
+    if out is None:
+        out = np.empty((len(X), *first.shape[1:]), first.dtype)
+    _check_out(out, len(X), first.size)
+    size = max(1, WINDOW // max(X.shape[1] * X.dtype.itemsize, first.nbytes))
     parts = slices(len(X), size)
     for part, rows in zip(parts, prefetched(X.__getitem__, parts), strict=True):
-        result = function(rows) if labels is None else function(rows, labels[part])
-        if out is None:
-            out = np.empty((len(X), *result.shape[1:]), result.dtype)
-        if result[0].size != np.prod(out.shape[1:]) or np.dtype(out.dtype).kind != "f":
-            raise ValueError(
-                f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
-                f"floating-point numbers, {result[0].size} a sample."
-            )
+        result = result_of(rows, part)
         out[part] = result.reshape(len(result), *out.shape[1:])
     return out
+
+
+def _check_out(out, n_rows, n_values):
+    """Whether it can take so many rows of so many values."""
+    names = "shape", "dtype", "__setitem__"
+    if is_foreign(out) or hasattr(out, "iloc") or not all(hasattr(out, name) for name in names):
+        raise TypeError(
+            f"out is a {type(out).__name__}; pass an array in the computer's memory, a memory "
+            f"map, or anything with shape, dtype and slices that can be written."
+        )
+    if out.shape[0] != n_rows:
+        raise ValueError(f"out has {out.shape[0]} rows, but X has {n_rows}; pass one for each.")
+    if np.prod(out.shape[1:]) != n_values or np.dtype(out.dtype).kind != "f":
+        raise ValueError(
+            f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
+            f"floating-point numbers, {n_values} a sample."
+        )

@@ -89,9 +89,9 @@ def fits(X, device):
     """Whether the rows take less than half of the free memory of a CUDA device."""
     if torch.device(device).type != "cuda" or isinstance(X, Stored):
         return False
-    return (
-        2 * X.size * to_tensor(X[:1].copy(), "cpu").itemsize < torch.cuda.mem_get_info(device)[0]
-    )
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = torch.cuda.mem_get_info(device)[0] + cached
+    return 2 * X.size * to_tensor(X[:1].copy(), "cpu").itemsize < free
 
 
 def resident(X, device):

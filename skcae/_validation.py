@@ -59,6 +59,8 @@ def check_net_params(net_params):
     net_params = net_params or {}
     if not isinstance(net_params.get("callbacks") or [], (list, tuple)):
         raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
+    if not isinstance(net_params.get("compile", False), bool):
+        raise ValueError(f"net_params['compile'] is {net_params['compile']!r}; pass a bool.")
     for name in net_params:
         if name == "optimizer__lr":
             raise ValueError(

@@ -224,13 +224,12 @@ class VariationalNet(Net):
         """
         if y is None and self.n_classes:
             weights = self.label_posterior(X).T[:, :, None]
-            moments = [self.posterior(X, codes) for codes in self._each_class(X)]
-            mean = sum(w * m[:, 0] for w, m in zip(weights, moments, strict=True))
-            var = sum(
-                w * (m[:, 1] ** 2 + (m[:, 0] - mean) ** 2)
-                for w, m in zip(weights, moments, strict=True)
-            )
-            return np.stack([mean, np.sqrt(var)], 1).astype(np.float32)
+            mean = square = 0.0
+            for weight, codes in zip(weights, self._each_class(X), strict=True):
+                m, s = self.posterior(X, codes).swapaxes(0, 1).astype(np.float64)
+                mean, square = mean + weight * m, square + weight * (m**2 + s**2)
+            deviation = np.sqrt(np.maximum(square - mean**2, 0))
+            return np.stack([mean, deviation], 1, dtype=np.float32, casting="same_kind")
 
         def posterior(x, *y):
             mean, logvar = self.module_.posterior(self._standardize(x), *y)

@@ -79,8 +79,8 @@ class SaltAndPepper(nn.Module):
             return x
         u = torch.rand(x.shape, generator=generator, device=x.device)
         pepper, salt = self.clip_range or x.aminmax()
-        noisy = x.masked_fill(u < self.noise_level / 2, pepper)
-        return noisy.masked_fill_(u > 1 - self.noise_level / 2, salt)
+        noisy = torch.where(u < self.noise_level / 2, pepper, x)
+        return torch.where(u > 1 - self.noise_level / 2, salt, noisy)
 
 
 def _check_fraction(noise_level: float, name: str) -> float:

@@ -92,6 +92,7 @@ def test_compiled_training_learns_the_same_and_compiles_once(X):
     common = {"max_epochs": 3, "batch_size": 128, "random_state": 0, "device": "cuda"}
     plain = ConvAutoencoder(4, normalization=None, **common)
     fast = clone(plain).set_params(net__compile=True)
+    torch._dynamo.reset()
     with torch._dynamo.config.patch(error_on_recompile=True):
         fast.fit(X)
     np.testing.assert_allclose(fast.loss_curve_, plain.fit(X).loss_curve_, rtol=1e-2)

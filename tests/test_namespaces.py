@@ -121,8 +121,38 @@ def test_out_stays_with_the_computer(fitted):
     if not isinstance(estimator, ConditionalConvVAE):
         with sklearn.config_context(array_api_dispatch=True):
             out = np.empty((100, 4), np.float32)
-            result = estimator.transform(torch.from_numpy(X), out=out)
-            assert_array_equal(result.numpy(), estimator.transform(X))
+            assert estimator.transform(torch.from_numpy(X), out=out) is out
             assert_array_equal(out, estimator.transform(X))
             with pytest.raises(TypeError, match="out is a Tensor; pass an array in the computer"):
                 estimator.transform(X, out=torch.empty(100, 4))
+
+
+@pytest.mark.filterwarnings("ignore:the codes do not depend on X")
+def test_without_data_results_are_numpys_or_of_the_labels(make_vae, digits):
+    X, y = digits[0][:60], digits[1][:60] % 2
+    labels = (y,) if make_vae.cls is ConditionalConvVAE else ()
+    vae = make_vae(max_epochs=1).fit(X, *labels)
+    with sklearn.config_context(array_api_dispatch=True):
+        assert_array_equal(vae.traverse(), vae.traverse(None, 8), strict=True)
+        if labels:
+            images = vae.sample(2, y=torch.tensor([0, 1]), random_state=0)
+            expected = vae.sample(2, y=[0, 1], random_state=0)
+            assert_follows(images, expected, torch, torch.device("cpu"))
+
+
+def test_tensors_that_numpy_cannot_hold(digits):
+    X = torch.from_numpy(digits[0][:60])
+    ae = ConvAutoencoder(2, hidden_channels=(4,), max_epochs=1, random_state=0).fit(X.numpy())
+    with sklearn.config_context(array_api_dispatch=True):
+        for other in (X.clone().requires_grad_(), X.bfloat16(), torch.imag(X * 1j)):
+            expected = ae.transform(other.detach().float().resolve_neg().numpy())
+            assert_array_equal(ae.transform(other).numpy(), expected)
+
+
+def test_methods_that_a_user_adds_are_left_alone(digits):
+    class Mine(ConvAutoencoder):
+        def kind(self, X):
+            return type(X)
+
+    with sklearn.config_context(array_api_dispatch=True):
+        assert Mine().kind(torch.zeros(3)) is torch.Tensor

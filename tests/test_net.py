@@ -1,5 +1,6 @@
 """Training: the loop itself, schedules, early stopping, callbacks, divergence."""
 
+import copy
 import pickle
 import shutil
 import warnings
@@ -333,3 +334,44 @@ def test_compiled_training_learns_the_same_and_compiles_once(X, estimator):
     assert list(fast.net_.module_.state_dict()) == list(plain.net_.module_.state_dict())
     again = pickle.loads(pickle.dumps(fast))
     np.testing.assert_array_equal(again.transform(X), fast.transform(X))
+
+
+class Own(nn.Module):
+    """A network whose ``encode`` is its own attribute, and ``decode`` a layer."""
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.first = nn.Linear(64, n_components)
+        self.decode = nn.Sequential(nn.Linear(n_components, 64), nn.Unflatten(1, (1, 8, 8)))
+        self.encode = lambda x: self.first(x.flatten(1)).tanh()
+
+
+def test_what_compiling_leaves_behind(X, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
+    copies = []
+
+    class Copy(callbacks.Callback):
+        def on_epoch_end(self, net, **kwargs):
+            copies.append(copy.deepcopy(net.module_))
+
+    for module in (None, Own, Linear):
+        common = {"module": module, "max_epochs": 2, "random_state": 0}
+        plain = ConvAutoencoder(4, **common).fit(X)
+        fast = ConvAutoencoder(4, net_params={"compile": True}, **common).fit(X)
+        np.testing.assert_array_equal(fast.transform(X), plain.transform(X))
+        assert ("encode" in vars(fast.net_.module_)) == (module is Own)
+        assert "decode" not in vars(fast.net_.module_)
+    ConvAutoencoder(4, max_epochs=1, net_params={"compile": True, "callbacks": [Copy()]}).fit(X)
+    for weight in copies[0].parameters():
+        weight.data.zero_()
+    assert not copies[0].train().encode(torch.ones(3, 1, 8, 8)).any()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize("transform", [torch.func.jacrev, torch.func.jacfwd])
+def test_derivatives_of_the_codes(X, transform):
+    module = ConvAutoencoder(3, max_epochs=1).fit(X).net_.module_.eval()
+    x = torch.from_numpy(X[:1, None]).to(memory_format=torch.channels_last)
+    jacobian = transform(module.encode)(x)
+    expected = torch.autograd.functional.jacobian(module.encode, x)
+    torch.testing.assert_close(jacobian, expected)

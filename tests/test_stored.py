@@ -3,6 +3,7 @@
 import importlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import torch
@@ -95,6 +96,49 @@ def test_no_more_than_a_window_is_read_at_once(X):
 
 
 @pytest.mark.usefixtures("small")
+def test_no_more_than_a_window_is_written_at_once(X):
+    ae = AE.fit(X)
+    Z, out = ae.transform(X), Written(X)
+    ae.inverse_transform(Z, out=out)
+    np.testing.assert_array_equal(out.values, ae.reconstruct(X))
+    assert out.longest <= 2**15 // X[0].nbytes
+
+
+class Written(Sliced):
+    """The same, to write to."""
+
+    def __setitem__(self, rows, values):
+        if self.longest == 0:
+            self.values = np.empty_like(self.values)
+        self.longest = max(self.longest, rows.stop - rows.start)
+        self.values[rows] = values
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.usefixtures("small")
+def test_codes_outside_memory_are_checked_as_those_in_it(X):
+    ae = AE.fit(X)
+    Z = ae.transform(X).astype(float)
+    large, missing = Z.copy(), Z.copy()
+    large[900, 1], missing[900, 1] = 1e300, np.nan
+    for bad, text in (
+        (large, "Z contains infinity or a value too large for dtype"),
+        (missing, "Z contains NaN"),
+        (Z[:, :, None], "Found array with dim 3"),
+        (Z[:, :3], "Z has 3 columns, but ConvAutoencoder was fitted with codes of 4"),
+    ):
+        for codes in (bad, Sliced(bad)):
+            with pytest.raises(ValueError, match=text):
+                ae.inverse_transform(codes)
+
+
+@pytest.mark.parametrize("out", [[[0.0]], "out", pd.DataFrame([[0.0]])], ids=["list", "str", "df"])
+def test_out_must_be_an_array(X, out):
+    with pytest.raises(TypeError, match=r"out is a .*; pass an array in the computer's memory"):
+        AE.fit(X[:50]).transform(X[:50], out=out)
+
+
+@pytest.mark.usefixtures("small")
 def test_output_for_labels(X, memmap, digits):
     y = digits[1] % 2
     vae = ConditionalConvVAE(4, hidden_channels=(4,), max_epochs=1, random_state=0).fit(X, y)
@@ -123,7 +167,7 @@ def test_values_are_not_checked_when_told_so(X, memmap, tmp_path):
 
 def test_the_number_of_rows_must_be_known(X):
     array = importlib.import_module("dask.array").from_array(X)
-    with pytest.raises(ValueError, match="the number of rows of the Array is unknown; compute"):
+    with pytest.raises(ValueError, match=r"has the unknown shape \(nan, 8, 8\); compute"):
         clone(AE).fit(array[array.sum((1, 2)) > 0])
 
 

@@ -51,13 +51,25 @@ def flatten(x: Tensor) -> Tensor:
 
 
 class _ChannelsLastGradient(torch.autograd.Function):
+    """The identity; ``permute`` and not ``memory_format``, for ``torch.func`` knows that."""
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         return x.view_as(x)
 
     @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        pass
+
+    @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
-        return gradient.contiguous(memory_format=torch.channels_last)
+        return gradient.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor) -> Tensor:
+        return tangent.view_as(tangent)
 
 
 def layer(kind: str, n_dims: int) -> type[nn.Module]:

@@ -26,13 +26,10 @@ from ._layers import (
 def _finish(n: int, n_dims: int, activation, normalization, activation_first) -> list[nn.Module]:
     """Normalization and activation that follow a convolution with ``n`` channels."""
     norm = choose("normalization", normalization, NORMALIZATIONS)
-    of_the_user = norm is normalization
     layers = [
-        norm(n) if of_the_user else norm(n, n_dims),
+        norm(n) if norm is normalization else norm(n, n_dims),
         choose("activation", activation, ACTIVATIONS)(),
     ]
-    if isinstance(layers[1], (nn.ReLU, nn.LeakyReLU)) and (activation_first or not of_the_user):
-        layers[1].inplace = True  # the layer before does not need its output
     layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     return layers[::-1] if activation_first else layers
 
