@@ -136,7 +136,7 @@ def test_without_data_results_are_numpys_or_of_the_labels(make_vae, digits):
         assert_array_equal(vae.traverse(), vae.traverse(None, 8), strict=True)
         if labels:
             images = vae.sample(2, y=torch.tensor([0, 1]), random_state=0)
-            expected = vae.sample(2, y=[0, 1], random_state=0)
+            expected = vae.sample(2, y=np.array([0, 1]), random_state=0)
             assert_follows(images, expected, torch, torch.device("cpu"))
 
 
