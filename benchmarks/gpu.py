@@ -13,26 +13,19 @@ import argparse
 
 import numpy as np
 import torch
-from speed import Plain, images, operations, ours, row, say, timed
-from torch import nn
+from speed import Plain, images, operations, ours, peak, row, say, skorch_epoch, timed
 from torch.nn.functional import mse_loss
 
 from skcae import _tensors
 
-BATCH = 128
+# SIDE is that of the matrices whose product gives the peak.
+BATCH, SIDE = 128, 8192 if torch.cuda.is_available() else 1024
 
 
 def our_epoch(X, device, **options):
     """Seconds of the last of three epochs."""
     ae = ours(device=device, **options).set_params(max_epochs=3).fit(X)
     return float(ae.history_["duration"].iloc[-1])
-
-
-def waiting(device, function):
-    """Seconds until the device has done it."""
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    wait()
-    return timed(lambda: (function(), wait()))
 
 
 def network_and_data(X, device):
@@ -54,7 +47,7 @@ def plain_epoch(X, device, mixed):
             optimizer.step()
 
     epoch()
-    return waiting(device, epoch)
+    return timed(epoch, device)
 
 
 def graph_epoch(X, device):
@@ -87,18 +80,7 @@ def graph_epoch(X, device):
             graph.replay()
 
     epoch()
-    return waiting(device, epoch)
-
-
-def skorch_epoch(X, device):
-    from skorch import NeuralNet
-
-    net = NeuralNet(
-        Plain, nn.MSELoss, optimizer=torch.optim.Adam, lr=1e-3, batch_size=BATCH, max_epochs=1,
-        train_split=None, iterator_train__shuffle=True, verbose=0, device=device,
-    ).initialize()  # fmt: skip
-    x = X.reshape(-1, 1, 28, 28)
-    return waiting(device, lambda: net.partial_fit(x, x))
+    return timed(epoch, device)
 
 
 def streamed_epoch(X, device):
@@ -108,14 +90,6 @@ def streamed_epoch(X, device):
         return our_epoch(X, device)
     finally:
         _tensors.fits = fits
-
-
-def peak(device, dtype, n=8192):
-    """Operations a second of a product of two large matrices, in the mode of the convolutions."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    n = n if device == "cuda" else 1024
-    a = torch.randn(n, n, device=device, dtype=dtype)
-    return 2 * n**3 / np.median([waiting(device, lambda: a @ a) for _ in range(9)])
 
 
 def training(X, device, repeats):
@@ -133,7 +107,7 @@ def training(X, device, repeats):
     best = min(["auto", "auto, compiled"], key=epochs.get)
     options = {"net__compile": True} if "compiled" in best else {}
     row(f"epoch, {best} / default skorch", "1 / 10", lambda: our_epoch(X, device, **options),
-        lambda: skorch_epoch(X, device), repeats)  # fmt: skip
+        lambda: skorch_epoch(X, device=device), repeats)  # fmt: skip
     if device == "cuda":
         row(f"epoch, {best} / loop of CUDA graphs", "1 / 0.85",
             lambda: our_epoch(X, device, **options), lambda: graph_epoch(X, device),
@@ -142,7 +116,7 @@ def training(X, device, repeats):
         lambda: our_epoch(X, device), repeats)  # fmt: skip
     cost = 3 * operations(Plain().eval(), (1, 28, 28)) * len(X)
     for name, dtype in ("float32", torch.float32), (best, torch.bfloat16):
-        share = cost / epochs[name] / peak(device, dtype)
+        share = cost / epochs[name] / peak(dtype, SIDE, device)
         say(f"share of the peak, {name} of {dtype}: {share:.3f}")
 
 
@@ -152,11 +126,11 @@ def inference(X, device, repeats):
         seconds = np.median([timed(lambda: method(X)) for _ in range(repeats + 1)][1:])  # noqa: B023
         say(f"{method.__name__}: {len(X) / seconds:.0f} images a second")
     rate = operations(Plain().eval(), (1, 28, 28)) * len(X) / seconds
-    say(f"share of the peak of float32: {rate / peak(device, torch.float32):.3f}")
+    say(f"share of the peak of float32: {rate / peak(torch.float32, SIDE, device):.3f}")
     host = torch.from_numpy(X.copy())
     if device == "cuda":
         host = host.pin_memory()
-        copying = np.median([waiting(device, lambda: host.to(device)) for _ in range(9)])
+        copying = np.median([timed(lambda: host.to(device), device) for _ in range(9)])
         say(f"share of the rate of copies to the device: {copying / seconds:.3f}")
 
 
@@ -180,6 +154,7 @@ def main():
     name = torch.cuda.get_device_name() if args.device == "cuda" else "cpu"
     say(f"torch {torch.__version__}, {name}, {args.repeats} pairs, milliseconds")
     say("| what | skcae | other | ratio, median (range) | limit |\n|---|---|---|---|---|")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # as the convolutions
     X = images(args.rows)
     training(X, args.device, args.repeats)
     inference(X, args.device, args.repeats)

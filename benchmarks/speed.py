@@ -96,20 +96,25 @@ def plain_loop(X, network, epochs):
     return time.perf_counter() - started
 
 
-def skorch_epoch(X, build=Plain):
+def skorch_epoch(X, build=Plain, device="cpu"):
     from skorch import NeuralNet
 
     net = NeuralNet(
         build(), nn.MSELoss, optimizer=torch.optim.Adam, optimizer__fused=True, lr=1e-3,
         batch_size=128, max_epochs=1, train_split=None, iterator_train__shuffle=True, verbose=0,
+        device=device,
     ).initialize()  # fmt: skip
     x = X.reshape(-1, 1, 28, 28)
     return timed(lambda: net.partial_fit(x, x))
 
 
-def timed(function):
+def timed(function, device="cpu"):
+    """Seconds until the device has done it."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait()
     started = time.perf_counter()
     function()
+    wait()
     return time.perf_counter() - started
 
 
@@ -130,10 +135,10 @@ def images(n=None):
     return fetch_mnist("train").images[:n].reshape(-1, 784) / np.float32(255)
 
 
-def peak(dtype=torch.float32, n=2048):
+def peak(dtype=torch.float32, n=2048, device="cpu"):
     """Operations a second of a product of two large matrices."""
-    a = torch.randn(n, n).to(dtype)
-    return 2 * n**3 / np.median([timed(lambda: a @ a) for _ in range(9)])
+    a = torch.randn(n, n, device=device).to(dtype)
+    return 2 * n**3 / np.median([timed(lambda: a @ a, device) for _ in range(9)])
 
 
 def operations(network, shape):

@@ -364,7 +364,7 @@ class BaseAutoencoder(
         X, image_shape = flatten(X)
         if isinstance(X, Stored):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            _expect_finite(X, "X")
+            _check_when_read(X, partial(assert_all_finite, input_name="X"))
             rows = X
         else:
             rows = validate_data(self, X, reset=reset, dtype="numeric")
@@ -390,7 +390,7 @@ class BaseAutoencoder(
             return inputs, None
         target, image_shape = flatten(target)
         if isinstance(target, Stored):
-            _expect_finite(target, "target")
+            _check_when_read(target, partial(assert_all_finite, input_name="target"))
         else:
             target = check_array(target, input_name="target", dtype="numeric")
         check_numeric(target, "target")
@@ -448,8 +448,8 @@ class BaseAutoencoder(
         Z = stored_or_array(Z)
         check = partial(check_array, dtype=np.float32, input_name="Z")
         if isinstance(Z, Stored):
-            check(np.zeros((1, *Z.array.shape[1:]), Z.dtype))
-            Z.checks += [] if get_config()["assume_finite"] else [check]
+            check(np.zeros((1, *Z.array.shape[1:]), Z.dtype))  # its shape and type, at once
+            _check_when_read(Z, check)
         else:
             Z = check(Z)
         if Z.shape[1] != self.n_components_:
@@ -588,10 +588,10 @@ def _part(target, index):
     return _safe_indexing(target, index)
 
 
-def _expect_finite(stored, name):
-    """Check what is read; in other threads, which do not know scikit-learn's configuration."""
+def _check_when_read(stored, check):
+    """Check values in the thread that reads them, which does not know ``assume_finite``."""
     if not get_config()["assume_finite"]:
-        stored.checks.append(partial(assert_all_finite, input_name=name))
+        stored.checks.append(check)
 
 
 def _fence(scores):

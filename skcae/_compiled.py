@@ -13,8 +13,9 @@ def compiled(network, **options):
     Only for batches of the first one's shape: any other, as that of the last batch of an epoch,
     would have to be compiled anew.
     """
-    mode = {} if "options" in options else {"mode": "reduce-overhead"}  # torch takes one of them
-    options = {"dynamic": False, **mode, **options}
+    if not {"options", "backend"} & options.keys():  # neither goes with a mode
+        options = {"mode": "reduce-overhead", **options}
+    options = {"dynamic": False, **options}
     own, names = vars(network), ("encode", "decode")
     before = {name: own[name] for name in names if name in own}
     own.update({name: _Compiled(network, name, options) for name in names})
@@ -35,10 +36,9 @@ class _Compiled:
         self.fast = torch.compile(self.eager, **options)
 
     def __call__(self, batch, *labels):
-        if not self.network.training:
-            return self.eager(batch, *labels)
-        self.shape = self.shape or batch.shape
-        if batch.shape != self.shape:
+        if self.network.training:
+            self.shape = self.shape or batch.shape
+        if not self.network.training or batch.shape != self.shape:
             return self.eager(batch, *labels)
         if self.name == "encode" and batch.is_cuda:  # from here the graphs' memory is used again
             torch.compiler.cudagraph_mark_step_begin()

@@ -198,7 +198,8 @@ def applied(function, X, labels=None, out=None):
     first = result_of(X[:1], slice(0, 1))  # what a row of the result takes
     if out is None:
         out = np.empty((len(X), *first.shape[1:]), first.dtype)
-    _check_out(out, len(X), first.size)
+    else:
+        _check_out(out, len(X), first.size)
     size = max(1, WINDOW // max(X.shape[1] * X.dtype.itemsize, first.nbytes))
     parts = slices(len(X), size)
     for part, rows in zip(parts, prefetched(X.__getitem__, parts), strict=True):

@@ -81,8 +81,8 @@ class Labels:
 
     def batches(self, parts: list[np.ndarray]) -> Iterator[Tensor]:
         codes = moved(torch.from_numpy(self.X[np.concatenate(parts)]), self.device)
-        one_hot = torch.eye(self.n_classes, device=self.device)
-        return (one_hot[part] for part in codes.split([len(part) for part in parts]))
+        batches = codes.split([len(part) for part in parts])
+        return (one_hot(batch, self.n_classes) for batch in batches)
 
 
 def _check_prior(prior, code_size):
@@ -104,7 +104,8 @@ def _check_prior(prior, code_size):
 
 
 def one_hot(codes: Tensor, n_classes: int) -> Tensor:
-    return nn.functional.one_hot(codes.long(), n_classes).float()
+    """Rows of zeros with a one; torch's own function waits for the device."""
+    return torch.eye(n_classes, device=codes.device)[codes.long()]
 
 
 def _repeat(x: Tensor | None, n: int) -> Tensor | None:

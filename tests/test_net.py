@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import shutil
 import warnings
 
 import numpy as np
@@ -320,12 +319,11 @@ def test_data_on_the_device_train_as_those_in_memory(X, monkeypatch):
     ],
     ids=["ConvAutoencoder", "ConvVAE"],
 )
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's own tracing
 def test_compiled_training_learns_the_same_and_compiles_once(X, estimator):
     common = {"max_epochs": 2, "batch_size": 64, "random_state": 0, "precision": "float32"}
     plain = clone(estimator).set_params(normalization=None, **common)
-    fast = clone(plain).set_params(net__compile=True, net__compile__mode="default")
+    fast = clone(plain).set_params(net__compile=True, net__compile__backend="aot_eager")
     torch._dynamo.reset()
     with torch._dynamo.config.patch(error_on_recompile=True):
         fast.fit(X[:150])  # 22 are left for the last batch
@@ -367,7 +365,7 @@ def test_what_compiling_leaves_behind(X, monkeypatch):
     assert not copies[0].train().encode(torch.ones(3, 1, 8, 8)).any()
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own call of it
 @pytest.mark.parametrize("transform", [torch.func.jacrev, torch.func.jacfwd])
 def test_derivatives_of_the_codes(X, transform):
     module = ConvAutoencoder(3, max_epochs=1).fit(X).net_.module_.eval()

@@ -114,7 +114,7 @@ class Written(Sliced):
         self.values[rows] = values
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # scikit-learn's, of 1e300
 @pytest.mark.usefixtures("small")
 def test_codes_outside_memory_are_checked_as_those_in_it(X):
     ae = AE.fit(X)
