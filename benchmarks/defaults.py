@@ -26,7 +26,7 @@ from skcae.datasets import fetch_fashion_mnist, fetch_mnist
 
 VARIANTS = {
     "defaults": {},
-    "upsampling=nearest": {"upsampling": "nearest"},
+    "upsampling=nearest": {"net_params": {"module__upsampling": "nearest"}},
     "activation=leaky_relu": {"activation": "leaky_relu"},
     "activation=silu": {"activation": "silu"},
     "normalization=group": {"normalization": "group"},

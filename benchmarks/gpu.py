@@ -16,7 +16,7 @@ import torch
 from speed import Plain, images, operations, ours, peak, row, say, skorch_epoch, timed
 from torch.nn.functional import mse_loss
 
-from skcae import _tensors
+from skcae._net import _batches
 
 # SIDE is that of the matrices whose product gives the peak.
 BATCH, SIDE = 128, 8192 if torch.cuda.is_available() else 1024
@@ -85,11 +85,11 @@ def graph_epoch(X, device):
 
 def streamed_epoch(X, device):
     """With the data in the computer's memory, as when they do not fit on the device."""
-    fits, _tensors.fits = _tensors.fits, lambda X, device: False
+    fits, _batches.fits_on_device = _batches.fits_on_device, lambda X, device: False
     try:
         return our_epoch(X, device)
     finally:
-        _tensors.fits = fits
+        _batches.fits_on_device = fits
 
 
 def training(X, device, repeats):
@@ -138,9 +138,10 @@ def agreement(X, device):
     """Greatest difference of the scores of a model fitted on the device and moved to the CPU."""
     ae = ours(device=device).fit(X[:6000])
     scores = ae.score_samples(X[:6000])
-    ae.net_.build_arguments["device"] = "cpu"  # as loading does on a host without a device
-    function, arguments = ae.net_.__reduce__()
-    ae.net_ = function(*arguments)
+    state = ae.net_.__getstate__()
+    state["arguments"]["device"] = "cpu"  # as loading does on a host without a device
+    ae.net_ = type(ae.net_).__new__(type(ae.net_))
+    ae.net_.__setstate__(state)
     difference = np.abs(ae.score_samples(X[:6000]) / scores - 1).max()
     say(f"scores on a CPU: relative difference of at most {difference:.1e}")
 

@@ -33,7 +33,6 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from torch import nn
 
 from skcae import ConvAutoencoder
-from skcae._usual import Usual
 from skcae.datasets import fetch_fashion_mnist, fetch_mnist
 from skcae.scores import SCORES, Mixture
 
@@ -77,8 +76,8 @@ def ours(X, T, seed):
     scores = {"joint": -ae.fit(X).score_samples(T)}
     seconds = time.perf_counter() - started
     for name in SCORES.keys() - {"joint"}:
-        ae.net_.usual = Usual(SCORES[name])
-        ae.net_.learn_usual(flat(X))
+        ae.net_.score = SCORES[name]
+        ae.net_.learn_reference(flat(X))
         scores[name] = -ae.score_samples(T)
     return scores, seconds
 

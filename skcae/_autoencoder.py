@@ -1,19 +1,14 @@
 """ConvAutoencoder and DenoisingConvAutoencoder."""
 
-from numbers import Real
-
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval
-from torch.nn import Module
-
-from ._base import BaseAutoencoder, _names
-from ._callbacks import with_callbacks
-from ._docs import shared
-from ._stored import stored_or_array
+from ._base import BaseAutoencoder
+from ._data._stored import stored_or_array
+from ._data._validation import as_numpy
+from ._parameters import check_clip_range, parametrize
+from ._private import fit_context, with_callbacks
 from .corruptions import CORRUPTIONS
 
 
-@shared
+@parametrize
 class ConvAutoencoder(BaseAutoencoder):
     r"""Convolutional autoencoder.
 
@@ -27,11 +22,7 @@ class ConvAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    {architecture}
-
-    {loss}
-
-    {training}
+    {parameters}
 
     Attributes
     ----------
@@ -70,11 +61,8 @@ class ConvAutoencoder(BaseAutoencoder):
         hidden_channels=(32, 64),
         hidden_units=(),
         kernel_size=3,
-        downsampling="stride",
-        upsampling="transpose",
         activation="relu",
         normalization="batch",
-        tied_weights=False,
         module=None,
         loss="squared_error",
         optimizer="adamw",
@@ -102,11 +90,8 @@ class ConvAutoencoder(BaseAutoencoder):
         self.hidden_channels = hidden_channels
         self.hidden_units = hidden_units
         self.kernel_size = kernel_size
-        self.downsampling = downsampling
-        self.upsampling = upsampling
         self.activation = activation
         self.normalization = normalization
-        self.tied_weights = tied_weights
         self.module = module
         self.loss = loss
         self.optimizer = optimizer
@@ -129,7 +114,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
 
-@shared
+@parametrize
 class DenoisingConvAutoencoder(BaseAutoencoder):
     r"""Convolutional autoencoder that learns to remove noise.
 
@@ -143,27 +128,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    {architecture}
-
-    corruption : {"gaussian", "masking", "salt_and_pepper"} or Module, default="gaussian"
-        Noise that is added to each batch in training: normal noise, values set to zero, or
-        values set to either end of `clip_range`. A module of your own maps a batch
-        ``(n, n_channels, *spatial)`` in the units of `X` to its noisy version, and may take
-        ``generator`` as a second argument.
-
-    noise_level : float, default=0.3
-        For "gaussian" the standard deviation of the noise in the units of `X`: 0.3 suits values
-        in [0, 1], and 0.3 * 255 their 8-bit version. For the others the fraction of the values,
-        in [0, 1].
-
-    clip_range : tuple of float (low, high), default=None
-        In the units of `X`: the range to which "gaussian" clips the noisy data, None not at
-        all; the two values of "salt_and_pepper", None for the smallest and the largest of the
-        batch. "masking" and a module of your own do not use it.
-
-    {loss}
-
-    {training}
+    {parameters}
 
     Attributes
     ----------
@@ -190,13 +155,6 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
     (1797, 8, 8)
     """
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "corruption": [_names(CORRUPTIONS), Module],
-        "noise_level": [Interval(Real, 0, None, closed="left")],
-        "clip_range": ["array-like", None],
-    }
-
     def __init__(
         self,
         n_components=16,
@@ -206,11 +164,8 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         hidden_channels=(32, 64),
         hidden_units=(),
         kernel_size=3,
-        downsampling="stride",
-        upsampling="transpose",
         activation="relu",
         normalization="batch",
-        tied_weights=False,
         module=None,
         corruption="gaussian",
         noise_level=0.3,
@@ -241,11 +196,8 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self.hidden_channels = hidden_channels
         self.hidden_units = hidden_units
         self.kernel_size = kernel_size
-        self.downsampling = downsampling
-        self.upsampling = upsampling
         self.activation = activation
         self.normalization = normalization
-        self.tied_weights = tied_weights
         self.module = module
         self.corruption = corruption
         self.noise_level = noise_level
@@ -271,7 +223,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, target=None):
         """Train the network to remove the noise of `corruption`, or to turn `X` into `target`.
 
@@ -295,7 +247,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         """
         return self._fit(X, y, target)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, target=None):
         """Train for one epoch on a chunk of data.
 
@@ -315,23 +267,13 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         """
         return self._partial_fit(X, target)
 
-    def _check_target(self, target, rows, reset):
-        return stored_or_array(target)
+    def _read_target(self, target, rows, reset):
+        return stored_or_array(as_numpy(target)), {}
 
     def _make_corruption(self):
         if not isinstance(self.corruption, str):
             return self.corruption
         options = {}
         if self.clip_range is not None:
-            options["clip_range"] = _check_range(self.clip_range)
+            options["clip_range"] = check_clip_range(self.clip_range)
         return CORRUPTIONS[self.corruption](self.noise_level, **options)
-
-
-def _check_range(clip_range):
-    low_high = tuple(clip_range)
-    numbers = all(isinstance(value, Real) for value in low_high)
-    if len(low_high) != 2 or not numbers or not low_high[0] < low_high[1]:
-        raise ValueError(
-            f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
-        )
-    return float(low_high[0]), float(low_high[1])

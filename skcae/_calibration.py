@@ -1,4 +1,4 @@
-"""Calibration on data that was not trained on: conformal p-values, and drift."""
+"""Calibration on data that was not trained on: conformal p-values, drift, and the fence."""
 
 from hashlib import blake2b
 from numbers import Integral, Real
@@ -6,9 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.stats import false_discovery_control, ks_2samp
 
-from ._distributed import agreed
-from ._stored import applied
-from ._validation import draw_seed
+from ._net._distributed import broadcast
+from ._parameters import draw_seed
 
 # P-values are multiples of one number, and often equal the rate that is asked for.
 ROUNDING = 1e-12
@@ -20,25 +19,25 @@ class Calibration:
     Parameters
     ----------
     parts : list of (net, ndarray)
-        A net, and how unusual it finds normal samples that it was not trained on. One part is
+        A net, and its anomaly scores of normal samples that it was not trained on. One part is
         split-conformal; several, whose samples are disjoint, are cross-conformal.
     """
 
     def __init__(self, parts):
-        self.parts = [(net, np.sort(unusual)) for net, unusual in parts]
-        self.n_samples = sum(len(unusual) for _, unusual in parts)
+        self.parts = [(net, np.sort(scores)) for net, scores in parts]
+        self.n_samples = sum(len(scores) for _, scores in parts)
 
     def p_values(self, X):
-        """Share of normal samples that are at least as unusual, each row itself included."""
+        """Share of normal samples that are at least as abnormal, each row itself included."""
         above = sum(
-            len(known) - np.searchsorted(known, applied(net.unusual, X), side="left")
+            len(known) - np.searchsorted(known, net.anomaly_scores(X), side="left")
             for net, known in self.parts
         )
         return (1 + above) / (1 + self.n_samples)
 
     def drift(self, X):
         """Two-sample Kolmogorov-Smirnov test; over several parts by Bonferroni's inequality."""
-        tests = [ks_2samp(known, applied(net.unusual, X)) for net, known in self.parts]
+        tests = [ks_2samp(known, net.anomaly_scores(X)) for net, known in self.parts]
         strongest = min(tests, key=lambda test: test.pvalue)
         return float(strongest.statistic), float(min(1.0, len(tests) * strongest.pvalue))
 
@@ -65,7 +64,7 @@ def splits(calibration, X, random_state):
     """Pairs of indices, to train on and to calibrate on: one, or one for each fold."""
     n = len(X)
     if isinstance(calibration, Integral):
-        rng = np.random.default_rng(agreed(draw_seed(random_state)))
+        rng = np.random.default_rng(broadcast(draw_seed(random_state)))
         held = np.array_split(rng.permutation(n), calibration)
     else:
         held = [np.flatnonzero(_uniform(X, random_state) < calibration)]
@@ -87,3 +86,9 @@ def _uniform(X, random_state):
     key = int(seed).to_bytes(8, "little")
     hashes = [blake2b((np.asarray(x, float) + 0.0).tobytes(), digest_size=8, key=key) for x in X]
     return np.array([int.from_bytes(h.digest(), "little") for h in hashes]) / 2**64
+
+
+def fence(scores):
+    """1.5 interquartile ranges below the lower quartile (Tukey, 1977)."""
+    low, high = np.percentile(scores, [25, 75])
+    return float(low - 1.5 * (high - low))

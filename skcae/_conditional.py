@@ -1,24 +1,16 @@
 """ConditionalConvVAE."""
 
 import numpy as np
-import pandas as pd
-from sklearn.base import _fit_context
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
-from ._base import _names
-from ._callbacks import with_callbacks
-from ._docs import shared
-from ._stored import applied
-from ._vae import BaseVAE, check_count
-from ._validation import draw_seed
-from ._variational import Labels
-from .modules import CONDITIONS
-from .scores import SCORES
+from ._generative import BaseVAE
+from ._labels import Labelled
+from ._parameters import check_count, draw_seed, parametrize
+from ._private import fit_context, with_callbacks
 
 
-@shared
-class ConditionalConvVAE(BaseVAE):
+@parametrize
+class ConditionalConvVAE(Labelled, BaseVAE):
     r"""Convolutional variational autoencoder of the data given a label.
 
     It models :math:`p(x \mid y) = \int p(x \mid z, y) p(z) dz` and trains the bound of its
@@ -32,14 +24,7 @@ class ConditionalConvVAE(BaseVAE):
 
     Parameters
     ----------
-    {architecture}
-
-    condition : {"both", "decoder"}, default="both"
-        Whether the encoder and the decoder are told the label, or the decoder alone.
-
-    {likelihood}
-
-    {training}
+    {parameters}
 
     Attributes
     ----------
@@ -49,7 +34,7 @@ class ConditionalConvVAE(BaseVAE):
     class_prior_ : ndarray of shape (n_classes,)
         Their frequencies in the training data.
 
-    {attributes}{vae_attributes}
+    {attributes}
 
     See Also
     --------
@@ -73,12 +58,6 @@ class ConditionalConvVAE(BaseVAE):
     (5, 10)
     """
 
-    _parameter_constraints: dict = {
-        **BaseVAE._parameter_constraints,
-        "condition": [_names(CONDITIONS)],
-    }
-    del _parameter_constraints["tied_weights"]
-
     def __init__(
         self,
         n_components=16,
@@ -88,8 +67,6 @@ class ConditionalConvVAE(BaseVAE):
         hidden_channels=(32, 64),
         hidden_units=(),
         kernel_size=3,
-        downsampling="stride",
-        upsampling="transpose",
         activation="relu",
         normalization="batch",
         module=None,
@@ -97,8 +74,6 @@ class ConditionalConvVAE(BaseVAE):
         likelihood="gaussian",
         prior="normal",
         beta=1.0,
-        kl_warmup=0.0,
-        free_bits=0.0,
         n_train_samples=1,
         n_importance_samples=10,
         optimizer="adamw",
@@ -126,8 +101,6 @@ class ConditionalConvVAE(BaseVAE):
         self.hidden_channels = hidden_channels
         self.hidden_units = hidden_units
         self.kernel_size = kernel_size
-        self.downsampling = downsampling
-        self.upsampling = upsampling
         self.activation = activation
         self.normalization = normalization
         self.module = module
@@ -135,8 +108,6 @@ class ConditionalConvVAE(BaseVAE):
         self.likelihood = likelihood
         self.prior = prior
         self.beta = beta
-        self.kl_warmup = kl_warmup
-        self.free_bits = free_bits
         self.n_train_samples = n_train_samples
         self.n_importance_samples = n_importance_samples
         self.optimizer = optimizer
@@ -161,7 +132,7 @@ class ConditionalConvVAE(BaseVAE):
     # Fitting --------------------------------------------------------------------------------
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train the network on `X` and its labels.
 
@@ -179,9 +150,9 @@ class ConditionalConvVAE(BaseVAE):
         self : object
             The fitted estimator.
         """
-        return self._fit(X, y, target=_Labelled(y))
+        return self._fit(X, y, target=(y, None))
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, classes=None):
         """Train for one epoch on a chunk of data.
 
@@ -200,72 +171,13 @@ class ConditionalConvVAE(BaseVAE):
         self : object
             The fitted estimator.
         """
-        return self._partial_fit(X, target=_Labelled(y, classes))
-
-    def _net_options(self):
-        options = super()._net_options()
-        if self.module is None:
-            options["module__condition"] = self.condition
-        n_classes = len(self.classes_)
-        return options | {"module__n_classes": n_classes, "n_classes": n_classes}
-
-    def _check_target(self, target, rows, reset):
-        if target.y is None and not reset and self.classes_.tolist() != [0]:
-            raise ValueError(
-                f"y is missing, but the calls before had the labels {self._class_list()}; pass y."
-            )
-        y = np.zeros(len(rows), int) if target.y is None else _as_labels(target.y, "y")
-        check_consistent_length(rows, y)
-        check_classification_targets(y)
-        if reset:
-            classes = np.unique(
-                y if target.classes is None else _as_labels(target.classes, "classes")
-            )
-            if self.warm_start and hasattr(self, "net_") and list(classes) != list(self.classes_):
-                raise ValueError(
-                    f"y has the classes {pd.Index(classes).tolist()}, but the fit before had "
-                    f"{self._class_list()}, and warm_start=True goes on from it; pass the same "
-                    f"classes, or set warm_start=False."
-                )
-            self.classes_ = classes
-        elif target.classes is not None and not np.array_equal(
-            np.unique(_as_labels(target.classes, "classes")), self.classes_
-        ):
-            raise ValueError(
-                f"classes={target.classes!r} are not those of the first call to partial_fit, "
-                f"{self._class_list()}; leave classes out, or start anew with fit."
-            )
-        return self._codes(y, rows)
-
-    def _to_train(self, net, rows, target):
-        inputs, _ = super()._to_train(net, rows, None)
-        return inputs, Labels(target, len(self.classes_), net.device)
-
-    def _codes(self, y, rows):
-        if y is None:
-            return None
-        y = _as_labels([y] * len(rows) if np.ndim(y) == 0 else y, "y")
-        check_consistent_length(rows, y)
-        codes = pd.Index(self.classes_).get_indexer(pd.Index(y))
-        if (codes < 0).any():
-            unknown = pd.Index(y).tolist()[int(np.argmin(codes))]
-            raise ValueError(
-                f"y has the unknown label {unknown!r}; the classes are {self._class_list()}."
-            )
-        return codes.astype(np.int64)
-
-    def _class_list(self):
-        return pd.Index(self.classes_).tolist()
-
-    def _labels_of(self, target):
-        return target
+        return self._partial_fit(X, target=(y, classes))
 
     # Applying -------------------------------------------------------------------------------
 
     @property
     def class_prior_(self):
-        counts = self.net_.module_.class_counts.cpu().numpy()
-        return counts / counts.sum()
+        return self.net_.module_.class_prior.cpu().numpy()
 
     def label_posterior(self, X):
         r"""Compute the probability of each label by Bayes' rule.
@@ -283,7 +195,7 @@ class ConditionalConvVAE(BaseVAE):
             In the order of `classes_`; the likelihoods are those of `n_importance_samples`.
         """
         check_is_fitted(self)
-        return applied(self.net_.label_posterior, self._validate(X)[0])
+        return self.net_.label_posterior(self._validate(X)[0])
 
     def transform(self, X, y=None, out=None):
         r"""Compute the posterior mean of the code of each sample.
@@ -306,7 +218,7 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         rows = self._validate(X)[0]
-        return applied(self.net_.encode, rows, self._codes(y, rows), out)
+        return self.net_.encode(rows, self._indices(y, rows), out)
 
     def posterior(self, X, y=None):
         """Compute mean and standard deviation of the code given each sample.
@@ -327,8 +239,7 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         rows = self._validate(X)[0]
-        moments = applied(self.net_.posterior, rows, self._codes(y, rows))
-        return moments[:, 0], moments[:, 1]
+        return self.net_.posterior(rows, self._indices(y, rows))
 
     def inverse_transform(self, Z, y=None, out=None):
         """Decode codes.
@@ -349,7 +260,7 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         Z = self._validate_codes(Z)
-        result = applied(self.net_.decode, Z, self._codes(y, Z), out)
+        result = self.net_.decode(Z, self._indices(y, Z), out)
         return result if out is not None else self._as_given(result)
 
     def reconstruct(self, X, y=None, out=None):
@@ -372,7 +283,7 @@ class ConditionalConvVAE(BaseVAE):
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X)
-        result = applied(self.net_.reconstruct, rows, self._codes(y, rows), out)
+        result = self.net_.reconstruct(rows, self._indices(y, rows), out)
         return result if out is not None else self._shaped(result, image_shape)
 
     def score_samples(self, X, y=None):
@@ -393,10 +304,8 @@ class ConditionalConvVAE(BaseVAE):
             does not depend on the other rows.
         """
         check_is_fitted(self)
-        if self.net_.usual.score == SCORES["loss"]:
-            return self._estimate(X, y, self.net_.n_importance_samples)[0]
         rows = self._validate(X)[0]
-        return -applied(self.net_.unusual, rows, self._codes(y, rows))
+        return -self.net_.anomaly_scores(rows, self._indices(y, rows))
 
     def score(self, X, y=None, sample_weight=None):
         """Average the log-likelihood, which a grid search maximizes.
@@ -416,9 +325,8 @@ class ConditionalConvVAE(BaseVAE):
             Mean log-likelihood in nats, given the labels where there are any.
         """
         check_is_fitted(self)
-        return self._average(
-            self._estimate(X, y, self.net_.n_importance_samples)[0], sample_weight
-        )
+        rows = self._validate(X)[0]
+        return self._average(-self.net_.losses(rows, self._indices(y, rows)), sample_weight)
 
     def log_likelihood(self, X, y=None, n_samples=1000, return_std=False):
         r"""Estimate the log-likelihood of each sample with more draws.
@@ -442,7 +350,8 @@ class ConditionalConvVAE(BaseVAE):
             Its Monte Carlo standard error, by the delta method; only with ``return_std=True``.
         """
         check_is_fitted(self)
-        estimate, std = self._estimate(X, y, check_count("n_samples", n_samples))
+        n_samples, rows = check_count("n_samples", n_samples), self._validate(X)[0]
+        estimate, std = self.net_.log_likelihood(rows, self._indices(y, rows), n_samples).T
         return (estimate, std) if return_std else estimate
 
     def elbo(self, X, y=None, n_samples=100):
@@ -465,8 +374,8 @@ class ConditionalConvVAE(BaseVAE):
             Divergence of the posterior from the prior, in nats.
         """
         check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
-        reconstruction, kl = self._by_draws(self.net_.elbo, X, y, n_samples)
+        n_samples, rows = check_count("n_samples", n_samples), self._validate(X)[0]
+        reconstruction, kl = self.net_.elbo(rows, self._indices(y, rows), n_samples).T
         return reconstruction, kl
 
     def sample(self, n_samples=1, y=None, random_state=None):
@@ -492,7 +401,7 @@ class ConditionalConvVAE(BaseVAE):
         if y is None:
             rng = np.random.default_rng(seed)
             y = rng.choice(self.classes_, n_samples, p=self.class_prior_)
-        return self._sample(n_samples, self._codes(y, range(n_samples)), seed)
+        return self._sample(n_samples, self._indices(y, range(n_samples)), seed)
 
     def interpolate(self, X_from, X_to, n_steps=8):
         """Decode the straight lines between the codes of pairs of samples.
@@ -514,7 +423,7 @@ class ConditionalConvVAE(BaseVAE):
             A line in each row.
         """
         check_is_fitted(self)
-        return self._interpolate(X_from, X_to, n_steps, self._likely_codes)
+        return self._interpolate(X_from, X_to, n_steps)
 
     def traverse(self, X=None, n_steps=8, span=2.0):
         """Decode codes of which one component at a time runs along its axis.
@@ -536,25 +445,4 @@ class ConditionalConvVAE(BaseVAE):
             A component in each row.
         """
         check_is_fitted(self)
-        return self._traverse(X, n_steps, span, self._likely_codes)
-
-    def _likely_codes(self, X):
-        return self.net_.label_posterior(self._validate(X)[0]).argmax(1)
-
-
-class _Labelled:
-    """The labels of a call, before they are checked."""
-
-    def __init__(self, y, classes=None):
-        self.y, self.classes = y, classes
-
-
-def _as_labels(y, name):
-    """A one-dimensional array of labels, none of them missing."""
-    numpy_dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of pandas' Int64
-    missing = numpy_dtype is not None and y.isna().any()
-    if not missing:
-        y = column_or_1d(y if numpy_dtype is None else np.asarray(y, numpy_dtype), warn=True)
-    if missing or pd.isna(y).any():
-        raise ValueError(f"{name} contains NaN or None; give every sample a label.")
-    return y
+        return self._traverse(X, n_steps, span)

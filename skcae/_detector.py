@@ -1,19 +1,17 @@
 """What an autoencoder does as an outlier detector: scores, calibrated alarms, maps of where."""
 
-from functools import partial
 from numbers import Real
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from sklearn.base import OutlierMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._calibration import Calibration
-from ._namespaces import FollowsInput
-from ._stored import applied
+from ._private import check_sample_weight
 
 
-class Detector(FollowsInput, OutlierMixin):
+class Detector(OutlierMixin):
     """The methods of outlier detection; the base has the data and the net."""
 
     def fit_predict(self, X, y=None, **kwargs):
@@ -49,7 +47,7 @@ class Detector(FollowsInput, OutlierMixin):
             The negative of `anomaly_score`, in its units. It does not depend on the other rows.
         """
         check_is_fitted(self)
-        return -applied(self.net_.unusual, self._validate(X)[0])
+        return -self.net_.anomaly_scores(self._validate(X)[0])
 
     def score(self, X, y=None, sample_weight=None):
         """Average minus the loss, which a grid search maximizes.
@@ -70,11 +68,11 @@ class Detector(FollowsInput, OutlierMixin):
             the squared error; nats, for cross-entropy and likelihoods).
         """
         check_is_fitted(self)
-        return self._average(-applied(self.net_.losses, self._validate(X)[0]), sample_weight)
+        return self._average(-self.net_.losses(self._validate(X)[0]), sample_weight)
 
     def _average(self, scores, sample_weight):
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
+            sample_weight = check_sample_weight(sample_weight, scores)
         return float(np.average(scores, weights=sample_weight))
 
     def decision_function(self, X):
@@ -160,8 +158,8 @@ class Detector(FollowsInput, OutlierMixin):
             The estimator, its p-values renewed; `offset_` stays.
         """
         check_is_fitted(self)
-        unusual = applied(self.net_.unusual, self._validate(X)[0])
-        self.calibration_ = Calibration([(self.net_, unusual)])
+        scores = self.net_.anomaly_scores(self._validate(X)[0])
+        self.calibration_ = Calibration([(self.net_, scores)])
         return self
 
     def drift_test(self, X):
@@ -209,7 +207,7 @@ class Detector(FollowsInput, OutlierMixin):
         if not isinstance(sigma, Real) or not 0 <= sigma < np.inf:
             raise ValueError(f"sigma={sigma!r} is no width; pass a number from 0 on.")
         rows, image_shape = self._validate(X)
-        errors = applied(partial(self.net_.error_map, standardize=standardize), rows)
+        errors = self.net_.error_map(rows, standardize)
         errors = errors.reshape(-1, *self.input_shape_)
         widths, channels = [0, *[sigma] * len(self.input_shape_)], self.net_.layout.channel_axis
         if channels is not None:

@@ -1,243 +1,12 @@
-"""ConvVAE, and what the conditional one shares with it."""
+"""ConvVAE."""
 
-import warnings
-from numbers import Integral, Real
+from sklearn.utils.validation import check_is_fitted
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import (
-    check_is_fitted,
-)
-
-from ._base import N_FENCE, BaseAutoencoder, _names
-from ._docs import shared
-from ._stored import applied
-from ._validation import draw_seed, row
-from ._variational import VariationalNet
-from .losses import LIKELIHOODS, Likelihood
-from .modules import VariationalAutoencoder
-from .priors import PRIORS
-from .scores import LIKELIHOOD_SCORES, SCORES, Score
-
-# A component of the code is active if its posterior mean varies more (Burda et al., 2016).
-ACTIVE_VARIANCE = 0.01
+from ._generative import BaseVAE
+from ._parameters import parametrize
 
 
-class BaseVAE(BaseAutoencoder):
-    """What the variational autoencoders share."""
-
-    _net_class, _network_class = VariationalNet, VariationalAutoencoder
-    _loss_parameter = "likelihood"
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "likelihood": [_names(LIKELIHOODS), Likelihood],
-        "prior": [_names(PRIORS), callable],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
-        "free_bits": [Interval(Real, 0, None, closed="left")],
-        "n_train_samples": [Interval(Integral, 1, None, closed="left")],
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-    }
-    del _parameter_constraints["loss"]
-    _parameter_constraints["anomaly_score"] = [
-        _names(SCORES | LIKELIHOOD_SCORES),
-        callable,
-        Score,
-    ]
-
-    def _loss(self):
-        return (
-            LIKELIHOODS[self.likelihood] if isinstance(self.likelihood, str) else self.likelihood
-        )
-
-    def _net_options(self):
-        return {
-            "module__n_classes": 0,
-            "prior": row(PRIORS, self.prior),
-            "beta": self.beta,
-            "kl_warmup": self.kl_warmup,
-            "free_bits": self.free_bits,
-            "n_train_samples": self.n_train_samples,
-            "n_importance_samples": self.n_importance_samples,
-        }
-
-    def _learned(self, net, rows, target, everything, streaming=False):
-        means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
-        active = means.var(axis=0) > ACTIVE_VARIANCE
-        if len(means) > 1 and not active.any():
-            warnings.warn(
-                "the codes do not depend on X: all of them have collapsed onto the prior, so "
-                "that samples and reconstructions are all alike. Train for longer, or try "
-                "kl_warmup=0.3, free_bits=0.1, a smaller beta or another learning_rate.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return super()._learned(net, rows, target, everything, streaming) | {
-            "active_units_": active
-        }
-
-    def _estimate(self, X, y, n_samples):
-        """Estimates of the log-likelihood and standard errors, ``(2, n_samples)``."""
-        return self._by_draws(self.net_.log_likelihood, X, y, n_samples)
-
-    def _by_draws(self, function, X, y, n_samples):
-        """Two values for each row, as ``(2, n_samples)``."""
-        rows = self._validate(X)[0]
-
-        def of_rows(rows, codes=None):
-            return function(rows, codes, n_samples).T
-
-        return applied(of_rows, rows, self._codes(y, rows)).T
-
-    def _codes(self, y, rows):
-        """Integer codes of the labels ``y``, for a conditional model."""
-        return None
-
-    def posterior(self, X):
-        """Compute mean and standard deviation of the code given each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_samples, n_components), float32
-            What `transform` returns.
-        std : ndarray of shape (n_samples, n_components), float32
-            Standard deviations.
-        """
-        check_is_fitted(self)
-        moments = applied(self.net_.posterior, self._validate(X)[0])
-        return moments[:, 0], moments[:, 1]
-
-    def score_samples(self, X):
-        """Estimate the log-likelihood of each sample, or what `anomaly_score` names.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,), float64
-            The importance-weighted bound of the log-likelihood, from `n_importance_samples`
-            draws, in nats and in the units of `X`; with another `anomaly_score` its negative.
-            The draws belong to the estimator: a score never changes between calls, and does not
-            depend on the other rows.
-        """
-        check_is_fitted(self)
-        if self.net_.usual.score != SCORES["loss"]:
-            return super().score_samples(X)
-        return self._estimate(X, None, self.net_.n_importance_samples)[0]
-
-    def log_likelihood(self, X, n_samples=1000, return_std=False):
-        """Estimate the log-likelihood of each sample with more draws.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-        n_samples : int, default=1000
-            Draws of the code for each sample.
-        return_std : bool, default=False
-            Whether to return the standard error too.
-
-        Returns
-        -------
-        log_likelihood : ndarray of shape (n_samples,), float64
-            The importance-weighted bound in nats, in the units of `X`.
-        std : ndarray of shape (n_samples,), float64
-            Its Monte Carlo standard error, by the delta method; only with ``return_std=True``.
-        """
-        check_is_fitted(self)
-        estimate, std = self._estimate(X, None, check_count("n_samples", n_samples))
-        return (estimate, std) if return_std else estimate
-
-    def elbo(self, X, n_samples=100):
-        r"""Split the evidence lower bound of each sample into its two terms.
-
-        .. math:: \log p(x) \ge \mathbb{E}_q \log p(x \mid z) - KL(q(z \mid x), p(z))
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Rows or images.
-        n_samples : int, default=100
-            Draws of the code for each sample, over which the first term is averaged; the second
-            is exact for the normal prior.
-
-        Returns
-        -------
-        reconstruction : ndarray of shape (n_samples,), float64
-            Expected log-likelihood given the code, in nats.
-        kl : ndarray of shape (n_samples,), float64
-            Divergence of the posterior from the prior, in nats; the bound is the difference.
-        """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
-        reconstruction, kl = self._by_draws(self.net_.elbo, X, None, n_samples)
-        return reconstruction, kl
-
-    def summary(self):
-        """List the layers of the network with their output shapes and counts.
-
-        Returns
-        -------
-        layers : pandas.DataFrame
-            As for the other autoencoders, with a row "active units" before the total: how many
-            components of the code vary with `X`.
-        """
-        layers = super().summary()
-        total = layers.loc["total"]
-        layers = layers.drop(index="total")
-        active = f"{self.active_units_.sum()} of {self.n_components_}"
-        layers.loc["active units"] = ["", active, 0, 0]
-        layers.loc["total"] = total
-        return layers
-
-    def _sample(self, n_samples, codes, random_state):
-        n_samples = check_count("n_samples", n_samples)
-        Z = self.net_.sample(n_samples, draw_seed(random_state))
-        return self._as_given(self.net_.decode(Z, codes))
-
-    def _interpolate(self, X_from, X_to, n_steps, codes_of):
-        start, end = (self.net_.encode(self._validate(X)[0], codes_of(X)) for X in (X_from, X_to))
-        if len(start) != len(end):
-            raise ValueError(
-                f"X_from has {len(start)} samples and X_to has {len(end)}; pass pairs."
-            )
-        share = np.linspace(0, 1, check_count("n_steps", n_steps), dtype=np.float32)
-        Z = start[:, None] + share[:, None] * (end - start)[:, None]
-        return self._decode_grid(Z, codes_of(X_from))
-
-    def _traverse(self, X, n_steps, span, codes_of):
-        if not np.isfinite(span):
-            raise ValueError(f"span={span!r} is not finite; pass a number such as 2.0.")
-        Z = np.zeros((1, self.n_components_), np.float32)
-        if X is not None:
-            Z = self.net_.encode(self._validate(X)[0])
-        if len(Z) != 1:
-            raise ValueError(f"X has {len(Z)} samples; pass one, or None for the centre.")
-        steps = np.linspace(-span, span, check_count("n_steps", n_steps), dtype=np.float32)
-        grid = np.tile(Z[0], (self.n_components_, len(steps), 1))
-        component = np.arange(self.n_components_)
-        grid[component, :, component] = steps
-        codes = None if X is None else codes_of(X)
-        return self._decode_grid(grid, None if codes is None else codes.repeat(len(grid)))
-
-    def _decode_grid(self, Z, codes):
-        """Codes ``(n, n_steps, n_components)``, each row of them under its label."""
-        n, n_steps, _ = Z.shape
-        codes = None if codes is None else codes.repeat(n_steps)
-        images = self._as_given(self.net_.decode(Z.reshape(n * n_steps, -1), codes))
-        return images.reshape(n, n_steps, *images.shape[1:])
-
-
-@shared
+@parametrize
 class ConvVAE(BaseVAE):
     r"""Convolutional variational autoencoder.
 
@@ -252,15 +21,11 @@ class ConvVAE(BaseVAE):
 
     Parameters
     ----------
-    {architecture}
-
-    {likelihood}
-
-    {training}
+    {parameters}
 
     Attributes
     ----------
-    {attributes}{vae_attributes}
+    {attributes}
 
     See Also
     --------
@@ -298,17 +63,12 @@ class ConvVAE(BaseVAE):
         hidden_channels=(32, 64),
         hidden_units=(),
         kernel_size=3,
-        downsampling="stride",
-        upsampling="transpose",
         activation="relu",
         normalization="batch",
-        tied_weights=False,
         module=None,
         likelihood="gaussian",
         prior="normal",
         beta=1.0,
-        kl_warmup=0.0,
-        free_bits=0.0,
         n_train_samples=1,
         n_importance_samples=10,
         optimizer="adamw",
@@ -336,17 +96,12 @@ class ConvVAE(BaseVAE):
         self.hidden_channels = hidden_channels
         self.hidden_units = hidden_units
         self.kernel_size = kernel_size
-        self.downsampling = downsampling
-        self.upsampling = upsampling
         self.activation = activation
         self.normalization = normalization
-        self.tied_weights = tied_weights
         self.module = module
         self.likelihood = likelihood
         self.prior = prior
         self.beta = beta
-        self.kl_warmup = kl_warmup
-        self.free_bits = free_bits
         self.n_train_samples = n_train_samples
         self.n_importance_samples = n_importance_samples
         self.optimizer = optimizer
@@ -406,7 +161,7 @@ class ConvVAE(BaseVAE):
             A line in each row.
         """
         check_is_fitted(self)
-        return self._interpolate(X_from, X_to, n_steps, lambda X: None)
+        return self._interpolate(X_from, X_to, n_steps)
 
     def traverse(self, X=None, n_steps=8, span=2.0):
         """Decode codes of which one component at a time runs along its axis.
@@ -427,10 +182,4 @@ class ConvVAE(BaseVAE):
             A component in each row.
         """
         check_is_fitted(self)
-        return self._traverse(X, n_steps, span, lambda X: None)
-
-
-def check_count(name, value):
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} is no number of draws; pass an int of at least 1.")
-    return int(value)
+        return self._traverse(X, n_steps, span)

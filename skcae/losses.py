@@ -94,7 +94,7 @@ class PerSampleLoss(nn.Module):
         )
 
 
-def as_loss(loss) -> Loss:
+def as_loss(loss: str | Loss | Callable[[Tensor, Tensor], Tensor]) -> Loss:
     """The row that ``loss`` names; a plain callable is a loss on standardised data."""
     if isinstance(loss, Loss):
         return loss

@@ -2,30 +2,28 @@ r"""Anomaly scores: what the code and the reconstruction of a sample say about i
 
 A :class:`Score` maps the :class:`Evidence` of a batch, one forward pass, to one value for each
 sample, **higher for more abnormal**; ``score_samples`` is its negative. A score with a ``density``
-first learns what is usual from the evidence of training data.
+first learns what is normal from the evidence of training data.
 """
 
-import copy
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn import config_context
+from numpy.typing import NDArray
+from sklearn import config_context, mixture
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
-from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_consistent_length, column_or_1d
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 __all__ = [
-    "LIKELIHOOD_SCORES",
     "SCORES",
     "Density",
     "Evidence",
@@ -33,8 +31,11 @@ __all__ = [
     "Mixture",
     "Neighbors",
     "Score",
+    "code",
     "roc_auc_scorer",
 ]
+
+Array = NDArray[np.float64]
 
 # Share of the values of a sample that "top_error" averages; side of the windows of "ssim".
 TOP_SHARE, SSIM_WINDOW = 0.05, 7
@@ -44,7 +45,7 @@ ERROR_GRIDS, FEATURE_GRID = (1, 2, 4), 3
 SMALLEST_ERROR = 1e-8
 # Of densities: principal components that are kept; what mixtures add to the variances of
 # standardized features, at least; the smallest variance along an axis.
-MOST_FEATURES, VARIANCE_ADDED, SMALLEST_VARIANCE = 64, 1e-2, 1e-6
+MOST_FEATURES, VARIANCE_ADDED, SMALLEST_EIGENVALUE = 64, 1e-2, 1e-6
 # Deviations below this share of the largest are rounding, and are not blown up.
 SMALLEST_SCALE = 1e-5
 
@@ -88,8 +89,6 @@ class Score:
         :class:`Mixture`. It is fitted to the features of training data.
     in_units : bool
         Whether the value is a loss, to be given in the units of the input.
-    method : str or None
-        Instead of a function: the method of the net that computes the values.
 
     Examples
     --------
@@ -102,18 +101,12 @@ class Score:
     """
 
     function: Callable[[Evidence], Tensor | tuple[Tensor, ...]] | None = None
-    density: Callable | None = None
+    density: Callable[[], Any] | None = None
     in_units: bool = False
-    method: str | None = None
 
-    def __post_init__(self):
-        if not callable(self.function) and self.method is None:
+    def __post_init__(self) -> None:
+        if not callable(self.function):
             raise TypeError(f"function={self.function!r} is not callable; pass a function.")
-
-
-def max_error(evidence: Evidence) -> Tensor:
-    """The largest of the values."""
-    return evidence.values.flatten(1).amax(1)
 
 
 def top_error(evidence: Evidence) -> Tensor:
@@ -141,6 +134,7 @@ def dissimilarity(evidence: Evidence) -> Tensor:
 
 
 def code(evidence: Evidence) -> Tensor:
+    """The code, for the densities."""
     return evidence.z.double()
 
 
@@ -163,42 +157,58 @@ def _pool(values: Tensor, n_cells: int) -> Tensor:
 
 
 class Density:
-    """What is usual among features; the base of those that ``SCORES`` uses.
+    """What is normal among features; the base of those that ``SCORES`` uses.
 
     Each of the features is reduced to its first principal components, ``MOST_FEATURES`` of them
     at most, and standardized, before ``_fit`` sees all of them side by side.
     """
 
-    def fit(self, *features: Tensor) -> "Density":
+    def fit(self, *features: Tensor) -> Self:
         """Learn from features ``(n, n_features)`` of normal samples, in double precision."""
         self.means = [part.mean(0) for part in features]
         self.axes = [_axes(part - part.mean(0)) for part in features]
         return self._fit(self._reduce(features))
 
-    def _reduce(self, features):
+    def _reduce(self, features: tuple[Tensor, ...]) -> Tensor:
         parts = zip(features, self.means, self.axes, strict=True)
         return torch.cat([F.linear(part - mean, axes) for part, mean, axes in parts], 1)
 
     def __call__(self, *features: Tensor) -> Tensor:
-        """How unusual features are, ``(n,)``."""
-        return self._unusual(self._reduce(features))
+        """How abnormal features are, ``(n,)``."""
+        return self._score(self._reduce(features))
 
-    def to(self, device) -> "Density":
-        """A copy on another device."""
-        return _moved(self, device)
+    def _fit(self, features: Tensor) -> Self:
+        raise NotImplementedError
+
+    def _score(self, features: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def to(self, device: torch.device | str) -> Self:
+        """With all tensors on a device."""
+        vars(self).update(_convert(vars(self), lambda value: value.to(device), Tensor | Density))
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _convert(vars(self), _to_array, Tensor)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(_convert(state, lambda a: torch.from_numpy(a).double(), np.ndarray))
 
 
-def _moved(value, device):
-    """A copy of a tensor, or of what lists and densities hold."""
-    if isinstance(value, Tensor):
-        return value.to(device)
+def _to_array(tensor: Tensor) -> NDArray[Any]:
+    """In single precision where that loses nothing."""
+    array = tensor.cpu().numpy()
+    single = array.astype(np.float32)
+    return single if np.array_equal(single, array) else array
+
+
+def _convert(value: Any, function: Callable[[Any], Any], kind: Any) -> Any:
+    """Apply to all of one kind in dicts and lists."""
+    if isinstance(value, dict):
+        return {name: _convert(item, function, kind) for name, item in value.items()}
     if isinstance(value, list):
-        return [_moved(item, device) for item in value]
-    if isinstance(value, Density):
-        copied = copy.copy(value)
-        vars(copied).update({name: _moved(item, device) for name, item in vars(value).items()})
-        return copied
-    return value
+        return [_convert(item, function, kind) for item in value]
+    return function(value) if isinstance(value, kind) else value
 
 
 def _axes(centred: Tensor) -> Tensor:
@@ -216,7 +226,7 @@ def _axes(centred: Tensor) -> Tensor:
     return axes / torch.where(scale > noise, scale, 1.0)[:, None]
 
 
-def _svd(centred: Tensor):
+def _svd(centred: Tensor) -> tuple[None, Tensor, Tensor]:
     """Singular values and right vectors by the covariance, which is quicker for many samples."""
     squares, axes = torch.linalg.eigh(centred.T @ centred)
     return None, torch.sqrt(squares.clamp(min=0)).flip(0), axes.T.flip(0)
@@ -233,56 +243,96 @@ class Mixture(Density):
     def __init__(self, n_components: int = 8) -> None:
         self.n_components = n_components
 
-    def _fit(self, features):
+    def _fit(self, features: Tensor) -> Self:
         n, d = features.shape
-        values, k = features.cpu().numpy(), max(1, min(self.n_components, n // (10 * d)))
-        mixture = GaussianMixture(
-            k, reg_covar=max(VARIANCE_ADDED, k * d / n), max_iter=10, tol=1e-2, random_state=0
-        )
-        with (
-            warnings.catch_warnings(),
-            threadpool_limits(1),  # more are slower
-            config_context(array_api_dispatch=False),  # which its k-means does not know
-        ):
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            mixture.fit(values if n > 1 else values.repeat(2, 0))
-        factors = mixture.precisions_cholesky_  # (k, d, d); standardized with each
-        offset = np.einsum("kd,kde->ke", mixture.means_, factors)
+        k = max(1, min(self.n_components, n // (10 * d)))
+        fit = _fit_mixture if k > 1 else _fit_normal
+        weights, means, factors = fit(features.cpu().numpy(), k, max(VARIANCE_ADDED, k * d / n))
+        offset = np.einsum("kd,kde->ke", means, factors)  # factors (k, d, d): standardized by each
         log_det = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        constant = np.log(mixture.weights_) + log_det - d * math.log(2 * math.pi) / 2
+        constant = np.log(weights) + log_det - d * math.log(2 * math.pi) / 2
         self.factors, self.offset, self.constant = (
             torch.from_numpy(array).to(features)
             for array in (factors.transpose(0, 2, 1).reshape(-1, d).copy(), offset, constant)
         )
         return self
 
-    def _unusual(self, features):
+    def _score(self, features: Tensor) -> Tensor:
         distances = F.linear(features, self.factors).unflatten(1, self.offset.shape) - self.offset
         return -torch.logsumexp(self.constant - (distances**2).sum(2) / 2, 1)
+
+    def round(self) -> None:
+        """Keep what single precision holds, so that pickles are half as large and lose nothing."""
+        vars(self).update(_convert(vars(self), lambda tensor: tensor.float().double(), Tensor))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "factors" in state:  # triangular
+            k, d = state["offset"].shape
+            rows, columns = np.tril_indices(d)
+            state["factors"] = state["factors"].reshape(k, d, d)[:, rows, columns]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "factors" in state:
+            k, d = state["offset"].shape
+            factors = np.zeros((k, d, d), state["factors"].dtype)
+            factors[:, *np.tril_indices(d)] = state["factors"]
+            state = {**state, "factors": factors.reshape(-1, d)}
+        super().__setstate__(state)
+
+
+def _fit_mixture(values: Array, k: int, added: float) -> tuple[Array, Array, Array]:
+    """Weights ``(k,)``, means ``(k, d)`` and Cholesky factors of the precisions ``(k, d, d)``."""
+    model = mixture.GaussianMixture(k, reg_covar=added, max_iter=10, tol=1e-2, random_state=0)
+    with (
+        warnings.catch_warnings(),
+        threadpool_limits(1),  # more are slower
+        config_context(array_api_dispatch=False),  # which its k-means does not know
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(values)
+    return model.weights_, model.means_, model.precisions_cholesky_
+
+
+def _fit_normal(values: Array, k: int, added: float) -> tuple[Array, Array, Array]:
+    """The same for one component, which needs no iterations."""
+    mean = values.mean(0)
+    covariance = (values - mean).T @ (values - mean) / len(values)
+    covariance[np.diag_indices_from(covariance)] += added
+    factor = np.linalg.cholesky(covariance)
+    return np.ones(1), mean[None], np.linalg.inv(factor).T[None]
 
 
 class Joint(Density):
     """The mean of the mixtures of the code with each of several other features."""
 
-    def fit(self, code: Tensor, *others: Tensor) -> "Joint":
-        """Fit a :class:`Mixture` for each of the others."""
+    def fit(self, *features: Tensor) -> Self:
+        """Fit a :class:`Mixture` of the first with each of the others."""
+        code, *others = features
         self.mixtures = [Mixture().fit(code, other) for other in others]
         return self
 
-    def __call__(self, code: Tensor, *others: Tensor) -> Tensor:
+    def __call__(self, *features: Tensor) -> Tensor:
+        code, *others = features
         pairs = zip(self.mixtures, others, strict=True)
-        return torch.stack([mixture(code, other) for mixture, other in pairs]).mean(0)
+        return torch.stack([density(code, other) for density, other in pairs]).mean(0)
+
+    def round(self) -> None:
+        """As of a :class:`Mixture`."""
+        for density in self.mixtures:
+            density.round()
 
 
 class Mahalanobis(Density):
     """The Mahalanobis distance from the mean."""
 
-    def _fit(self, features):
+    def _fit(self, features: Tensor) -> Self:
         variances, axes = torch.linalg.eigh(features.T @ features / len(features))
-        self.whitening = axes.T / torch.sqrt(variances.clamp(min=SMALLEST_VARIANCE))[:, None]
+        self.whitening = axes.T / torch.sqrt(variances.clamp(min=SMALLEST_EIGENVALUE))[:, None]
         return self
 
-    def _unusual(self, features):
+    def _score(self, features: Tensor) -> Tensor:
         return torch.linalg.vector_norm(F.linear(features, self.whitening), dim=1)
 
 
@@ -295,13 +345,13 @@ class Neighbors(Mahalanobis):
     def __init__(self, n_neighbors: int = 5) -> None:
         self.n_neighbors = n_neighbors
 
-    def _fit(self, features):
+    def _fit(self, features: Tensor) -> Self:
         super()._fit(features)
         self.known = F.linear(features, self.whitening)
         self.squares = (self.known**2).sum(1)
         return self
 
-    def _unusual(self, features):
+    def _score(self, features: Tensor) -> Tensor:
         z = F.linear(features, self.whitening)
         squares = (z**2).sum(1, keepdim=True) + self.squares - 2 * F.linear(z, self.known)
         k = min(self.n_neighbors + 1, len(self.known))
@@ -312,7 +362,7 @@ class Neighbors(Mahalanobis):
         return torch.sqrt(nearest.clamp(min=0)).mean(1)
 
 
-def as_score(score) -> Score:
+def as_score(score: str | Score | Callable[[Evidence], Tensor]) -> Score | None:
     """The row that ``score`` names; a plain callable is a function of the evidence."""
     if isinstance(score, Score):
         return score
@@ -321,27 +371,21 @@ def as_score(score) -> Score:
             f"anomaly_score={score.__name__} is a class; pass a function, or "
             f"Score(function, density={score.__name__})."
         )
-    return Score(score) if callable(score) else (SCORES | LIKELIHOOD_SCORES)[score]
+    return Score(score) if callable(score) else SCORES[score]
 
 
-SCORES = {
-    "loss": Score(method="losses"),
-    "max_error": Score(max_error, in_units=True),
+# None is the loss, which every net computes itself; of a variational one minus the
+# log-likelihood, for which it draws codes.
+SCORES: dict[str, Score | None] = {
+    "loss": None,
     "top_error": Score(top_error, in_units=True),
     "ssim": Score(dissimilarity),
-    "mahalanobis": Score(code, Mahalanobis),
     "neighbors": Score(code, Neighbors),
-    "mixture": Score(code, Mixture),
     "joint": Score(code_error_and_features, Joint),
 }
-# Of variational autoencoders only, whose "loss" is minus the log-likelihood.
-LIKELIHOOD_SCORES = {
-    "reconstruction": Score(method="reconstruction_losses"),
-    "kl": Score(method="divergences"),
-}
 
 
-def roc_auc_scorer(estimator, X, y):
+def roc_auc_scorer(estimator: Any, X: Any, y: Any) -> float:
     """Area under the ROC curve of an anomaly detector, to pass as ``scoring``.
 
     Parameters

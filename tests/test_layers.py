@@ -10,20 +10,26 @@ import pytest
 import skcae
 
 PACKAGE = Path(skcae.__file__).parent
+# From the top floor down, as the contributing page draws them. In a list, a file may import from
+# those to its left; in a set, from none of its row.
 ROWS = [
-    {"modules", "losses", "priors", "corruptions", "scores", "datasets", "plots", "_docs"},
-    {"_namespaces", "_compiled", "_distributed"},
-    {"_stored"},
-    {"_layout", "_tensors", "_training", "_usual"},
-    {"_net", "_validation", "_callbacks"},
-    {"_calibration", "_variational"},
-    {"_detector"},
-    {"_base"},
-    {"_autoencoder", "_vae"},
-    {"_conditional"},
-    {"__init__"},
+    ["_generative", "_autoencoder", "_vae", "_conditional", "__init__"],
+    ["_fitting", "_detector", "_base"],
+    ["_parameters", "_calibration", "_observers", "_labels"],
+    ["_net"],
+    ["_data"],
+    {"modules", "losses", "priors", "corruptions", "scores", "datasets", "plots", "_private"},
 ]
+# The same within the packages of machinery, lowest first.
+WITHIN = {
+    "_data": ["_stored", "_layout", "_scaling", "_validation"],
+    "_net": [
+        *("_schedules", "_distributed", "_compiled", "_batches", "_tiles", "_build", "_reference"),
+        *("_state", "_skorch", "_importance", "_net", "_variational", "_trainer"),
+    ],
+}
 TORCH_ONLY = ("modules", "losses", "priors", "corruptions")
+MOST_LINES, MOST_METHODS = 450, 30
 
 
 def _files(name):
@@ -32,36 +38,71 @@ def _files(name):
     return sorted(package.glob("*.py")) if package.is_dir() else [PACKAGE / f"{name}.py"]
 
 
-def _imports(name):
+def _imports(path, level):
+    """What a file imports from ``level`` dots up, by the first name; names of other packages."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == level:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from (name.split(".")[0] for name in names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _imported(name):
     """Top-level modules of skcae that a concept imports, and names of other packages."""
     for path in _files(name):
-        inside = len(path.parent.relative_to(PACKAGE).parts)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level > inside:
-                names = [node.module] if node.module else [a.name for a in node.names]
-                yield from (name.split(".")[0] for name in names)
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                yield node.module
-            elif isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+        yield from _imports(path, 1 + len(path.parent.relative_to(PACKAGE).parts))
 
 
 def test_every_file_has_a_row():
-    found = {path.stem for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    found = {path.stem for path in PACKAGE.iterdir()} - {"__pycache__", "py"}  # py.typed
     assert found == set().union(*ROWS)
+    for package, order in WITHIN.items():
+        assert {path.stem for path in _files(package)} - {"__init__"} == set(order)
 
 
 @pytest.mark.parametrize("row", range(len(ROWS)))
 def test_files_import_from_rows_below(row):
-    above = set().union(*ROWS[row:])
-    for name in ROWS[row]:
-        assert not above & set(_imports(name)), name
+    above, names = set().union(*ROWS[:row]), ROWS[row]
+    for i, name in enumerate(names):
+        beside = set(names[i:]) if isinstance(names, list) else set(names)
+        assert not (above | beside) & set(_imported(name)), name
+
+
+@pytest.mark.parametrize("package", WITHIN)
+def test_files_of_the_machinery_import_from_those_before(package):
+    for i, name in enumerate(WITHIN[package]):
+        beside = set(_imports(PACKAGE / package / f"{name}.py", 1))
+        assert not beside & set(WITHIN[package][i:]), name
 
 
 @pytest.mark.parametrize("name", TORCH_ONLY)
 def test_networks_and_losses_know_neither_scikit_learn_nor_skorch(name):
-    roots = {module.split(".")[0] for module in _imports(name)}
+    roots = {module.split(".")[0] for module in _imported(name)}
     assert not roots & {"sklearn", "skorch", "numpy", "pandas"}
+
+
+def test_a_file_is_one_concept():
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        assert len(text.splitlines()) <= MOST_LINES, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+                assert len(methods) <= MOST_METHODS, node.name
+
+
+def test_private_names_of_other_libraries_are_in_one_file():
+    """Imported ones; `_private` tells of each what breaks if it moves."""
+    for path in PACKAGE.rglob("*.py"):
+        if path.stem == "_private":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [*node.module.split("."), *(alias.name for alias in node.names)]
+                assert not any(name.startswith("_") for name in names), (path, names)
 
 
 def test_import_does_not_load_matplotlib():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from skcae import ConvAutoencoder
-from skcae._layout import Layout, Scaling
+from skcae._data._layout import Layout
+from skcae._data._scaling import Scaling
 
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple)
 
@@ -52,9 +53,11 @@ def test_every_side_length_round_trips(shape, downsampling, upsampling, tied):
     ae = ConvAutoencoder(
         n_components=1,
         hidden_channels=(3, 2),
-        downsampling=downsampling,
-        upsampling=upsampling,
-        tied_weights=tied,
+        net_params={
+            "module__downsampling": downsampling,
+            "module__upsampling": upsampling,
+            "module__tied_weights": tied,
+        },
         max_epochs=1,
         random_state=0,
     )

@@ -11,9 +11,11 @@ from sklearn.base import clone
 from skorch import callbacks
 from torch import nn
 
-from skcae import ConvAutoencoder, ConvVAE, _tensors
-from skcae._net import Net
-from skcae._training import LR_SCHEDULES, OPTIMIZERS, StopTraining
+from skcae import ConvAutoencoder, ConvVAE
+from skcae._net import _batches
+from skcae._net._batches import split_batches
+from skcae._net._schedules import LR_SCHEDULES, OPTIMIZERS
+from skcae._net._skorch import StopTraining
 from skcae.losses import Loss
 from skcae.modules import Autoencoder, initialize_
 
@@ -84,10 +86,8 @@ def test_mixed_precision_where_it_is_fast_and_right(X, monkeypatch):
 
 
 def test_a_single_row_left_over_joins_the_batch_before():
-    net = Net.__new__(Net)
-    net.__dict__["batch_size"] = 4
     for n in range(1, 20):
-        batches = net._batches(np.arange(n))
+        batches = split_batches(np.arange(n), 4)
         np.testing.assert_array_equal(np.concatenate(batches), np.arange(n))
         assert all(len(batch) > 1 for batch in batches) or n == 1
         assert max(map(len, batches)) <= 5
@@ -307,7 +307,7 @@ def test_data_on_the_device_train_as_those_in_memory(X, monkeypatch):
         ae = ConvAutoencoder(4, max_epochs=2, random_state=0)
         expected = ae.fit(rows).transform(rows)
         with monkeypatch.context() as patch:
-            patch.setattr(_tensors, "fits", lambda X, device: True)
+            patch.setattr(_batches, "fits_on_device", lambda X, device: True)
             np.testing.assert_array_equal(ae.fit(rows).transform(rows), expected)
 
 

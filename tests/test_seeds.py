@@ -15,11 +15,15 @@ NETWORKS = [
     pytest.param("tied_autoencoder", {"n_filters": 5}, 521, 80, id="000, 5 filters"),
     pytest.param("simple_autoencoder", {}, 50_992, 32, id="001 simple"),
     pytest.param("pooled_autoencoder", {}, 4_385, 128, id="001 conv, nearest"),
-    pytest.param(
-        "pooled_autoencoder", {"upsampling": "bilinear"}, 4_385, 128, id="001 conv, bilinear"
-    ),
-    pytest.param(
-        "pooled_autoencoder", {"upsampling": "transpose"}, 4_385, 128, id="001 conv, transpose"
+    *(
+        pytest.param(
+            "pooled_autoencoder",
+            {"net__module__upsampling": upsampling},
+            4_385,
+            128,
+            id=f"001 conv, {upsampling}",
+        )
+        for upsampling in ("bilinear", "transpose")
     ),
     pytest.param("denoising_autoencoder", {}, 30_689, 256, id="001 denoising"),
     pytest.param("batchnorm_autoencoder", {}, 178_769, 16, id="002"),

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder, _stored
-from skcae._stored import Stored, _extents, applied, few
+from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
+from skcae._data import _stored
+from skcae._data._stored import Stored, _extents, subsample
+from skcae._net._tiles import map_rows
 
 AE = ConvAutoencoder(4, hidden_channels=(4, 8), max_epochs=3, random_state=0)
 
@@ -257,7 +259,7 @@ def test_every_row_comes_once_an_epoch(n, n_parts, X):
 def test_few_rows_are_distinct_and_spread():
     stored = Stored(np.zeros((10000, 4), np.float32))
     for rows in (stored, stored.array):
-        index = few(rows, 1000, 0)
+        index = subsample(rows, 1000, 0)
         assert len(np.unique(index)) == len(index) == 1000
         assert index.min() < 1000
         assert index.max() > 9000
@@ -265,11 +267,11 @@ def test_few_rows_are_distinct_and_spread():
 
 @pytest.mark.usefixtures("small")
 def test_parts_of_parts(X):
-    half = Stored(X).part(np.arange(1, 1797, 2))
-    quarter = half.part(np.arange(0, len(half), 2))
+    half = Stored(X).take(np.arange(1, 1797, 2))
+    quarter = half.take(np.arange(0, len(half), 2))
     np.testing.assert_array_equal(quarter[:], X[1::4].reshape(-1, 64))
-    sums = applied(lambda rows: rows.sum(1), quarter)
-    np.testing.assert_array_equal(sums, X[1::4].reshape(-1, 64).sum(1))
+    sums = map_rows(lambda rows: torch.from_numpy(rows).sum(1), quarter, size=50)
+    np.testing.assert_allclose(sums, X[1::4].reshape(-1, 64).sum(1), rtol=1e-5)
     np.testing.assert_array_equal(np.stack(list(quarter)), quarter[:])
 
 

@@ -27,7 +27,7 @@ def test_a_linear_autoencoder_never_beats_pca_and_comes_close(seed, tied_weights
     X = make_low_rank_matrix(300, 20, effective_rank=6, random_state=seed) * 20 + 3
     pca = PCA(4).fit(X)
     optimum = np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
-    ae = _linear(4, tied_weights=tied_weights, random_state=seed).fit(X)
+    ae = _linear(4, net_params={"module__tied_weights": tied_weights}, random_state=seed).fit(X)
     assert optimum <= -ae.score(X) * (1 + 1e-5)
     assert -ae.score(X) < 1.1 * optimum
     angle = np.linalg.svd(pca.components_ @ _basis(ae))[1].min()

@@ -174,18 +174,19 @@ def test_options_of_the_bound_do_what_they_say(digits):
         small = {"hidden_channels": (8, 16), "max_epochs": 8, "random_state": 0}
         return ConvVAE(8, **small, **parameters).fit(X)
 
-    kl = {name: fit(**parameters).elbo(X, 10)[1].mean() for name, parameters in {
-        "defaults": {}, "beta=4": {"beta": 4}, "free bits": {"beta": 4, "free_bits": 2.0},
-    }.items()}  # fmt: skip
+    free = {"beta": 4, "net_params": {"free_bits": 2.0}}
+    options = {"defaults": {}, "beta=4": {"beta": 4}, "free bits": free}
+    kl = {name: fit(**given).elbo(X, 10)[1].mean() for name, given in options.items()}
     assert kl["beta=4"] < 0.8 * kl["defaults"]
     assert kl["free bits"] > 1.2 * kl["beta=4"]
 
 
 def test_warm_up_starts_without_the_divergence(X):
-    first = ConvVAE(4, max_epochs=1, kl_warmup=1.0, beta=0.0, random_state=0).fit(X)
-    warm = ConvVAE(4, max_epochs=1, kl_warmup=1.0, beta=1e-9, random_state=0).fit(X)
+    warmup = {"net_params": {"kl_warmup": 1.0}}
+    first = ConvVAE(4, max_epochs=1, beta=0.0, random_state=0, **warmup).fit(X)
+    warm = ConvVAE(4, max_epochs=1, beta=1e-9, random_state=0, **warmup).fit(X)
     cold = ConvVAE(4, max_epochs=1, beta=5.0, random_state=0).fit(X)
-    half = ConvVAE(4, max_epochs=1, beta=5.0, kl_warmup=1.0, random_state=0).fit(X)
+    half = ConvVAE(4, max_epochs=1, beta=5.0, random_state=0, **warmup).fit(X)
     np.testing.assert_allclose(first.loss_curve_, warm.loss_curve_, rtol=1e-5)
     assert first.loss_curve_[0] < half.loss_curve_[0] < cold.loss_curve_[0]
 
@@ -268,7 +269,7 @@ def test_a_row_does_not_see_the_other_rows(make_vae, network, X, y):
 def test_small_blocks_of_weights_give_the_same_scores(make_vae, X, monkeypatch):
     vae = make_vae().fit(X)
     whole = vae.score_samples(X)
-    monkeypatch.setattr("skcae._variational.N_DRAWS", 280)
+    monkeypatch.setattr("skcae._net._importance.N_DRAWS", 280)
     np.testing.assert_array_equal(vae.score_samples(X), whole)
 
 

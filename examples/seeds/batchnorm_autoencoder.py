@@ -35,7 +35,6 @@ def make_estimator(**overrides):
         n_components=16,
         hidden_channels=(32, 64),
         kernel_size=3,
-        upsampling="transpose",
         activation="leaky_relu",
         normalization="batch",
         loss=Loss(squared_error_of_sigmoid, link=torch.sigmoid, unit_interval=True, power=2),

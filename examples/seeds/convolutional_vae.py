@@ -26,7 +26,6 @@ def make_estimator(**overrides):
         n_components=None,
         hidden_channels=(32, 64, 128, 10),
         kernel_size=(5, 5, 3, 3),
-        upsampling="transpose",
         activation="relu",
         normalization=None,
         likelihood="bernoulli",

@@ -32,7 +32,6 @@ def make_estimator(**overrides):
         n_components=10,
         hidden_channels=(32, 64, 128),
         kernel_size=(5, 5, 3),
-        upsampling="transpose",
         activation="relu",
         normalization=None,
         loss="binary_crossentropy",

@@ -25,8 +25,6 @@ def make_estimator(**overrides):
         n_components=None,
         hidden_channels=(32, 32, 16),
         kernel_size=3,
-        downsampling="max_pool",
-        upsampling="nearest",
         activation="relu",
         normalization=None,
         corruption="gaussian",
@@ -38,7 +36,11 @@ def make_estimator(**overrides):
         lr_schedule="constant",
         max_epochs=100,
         batch_size=200,
-        net_params={"module__code_activation": "relu"},
+        net_params={
+            "module__downsampling": "max_pool",
+            "module__upsampling": "nearest",
+            "module__code_activation": "relu",
+        },
         random_state=0,
     ).set_params(**overrides)
 

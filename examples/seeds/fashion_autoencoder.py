@@ -29,8 +29,6 @@ def make_estimator(**overrides):
         hidden_channels=(16, 8),
         hidden_units=(64,),
         kernel_size=5,
-        downsampling="max_pool",
-        upsampling="nearest",
         activation="relu",
         normalization=None,
         loss="binary_crossentropy",
@@ -40,6 +38,8 @@ def make_estimator(**overrides):
         max_epochs=10,
         batch_size=64,
         net_params={
+            "module__downsampling": "max_pool",
+            "module__upsampling": "nearest",
             "module__padding": 0,
             "module__decoder_channels": (8,),
             "optimizer__alpha": 0.9,

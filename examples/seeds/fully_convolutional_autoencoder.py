@@ -30,7 +30,6 @@ def make_estimator(n_channels=2, **overrides):
         n_components=None,
         hidden_channels=(32, 64, 128, n_channels),
         kernel_size=(5, 5, 3, 3),
-        upsampling="transpose",
         activation="relu",
         normalization=None,
         loss="binary_crossentropy",

@@ -1,7 +1,8 @@
 """Seed 001, convolutional: max pooling down, nearest-neighbour resizing up, on MNIST.
 
 Resizing and then convolving leaves no checkerboard, which a transposed convolution does where its
-kernels overlap unevenly. Both are choices of ``upsampling``; the script trains all three.
+kernels overlap unevenly. Both are choices of the network's ``upsampling``; the script trains all
+three.
 
 Network
     3 x 3 convolutions with ReLU and 16, 8 and 8 filters, a max pool after each, 28-14-7-4. The
@@ -27,8 +28,6 @@ def make_estimator(**overrides):
         n_components=None,
         hidden_channels=(16, 8, 8),
         kernel_size=3,
-        downsampling="max_pool",
-        upsampling="nearest",
         activation="relu",
         normalization=None,
         loss="binary_crossentropy",
@@ -37,7 +36,11 @@ def make_estimator(**overrides):
         lr_schedule="constant",
         max_epochs=20,
         batch_size=200,
-        net_params={"module__code_activation": "relu"},
+        net_params={
+            "module__downsampling": "max_pool",
+            "module__upsampling": "nearest",
+            "module__code_activation": "relu",
+        },
         random_state=0,
     ).set_params(**overrides)
 
@@ -50,7 +53,10 @@ def main():
     rows, shown = [], {"original": X_test[:10]}
     for upsampling in ("nearest", "bilinear", "transpose"):
         ae = make_estimator(
-            upsampling=upsampling, max_epochs=args.epochs, precision=args.precision, verbose=1
+            net__module__upsampling=upsampling,
+            max_epochs=args.epochs,
+            precision=args.precision,
+            verbose=1,
         ).fit(X)
         X_hat = ae.reconstruct(X_test)
         mse = np.mean((X_hat - X_test) ** 2)

@@ -1,10 +1,16 @@
 """Sizes of the feature maps along the stages."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, Literal
+
+# What a parameter may hold that has a value for each stage.
+Sizes = int | Sequence[int]
+Padding = Literal["same"] | Sizes
 
 
-def integers(name: str, values, least: int = 1) -> list[int]:
+def integers(name: str, values: Sequence[Any], least: int = 1) -> list[int]:
     """``values`` as integers of at least ``least``."""
     if any(not isinstance(v, Integral) or v < least for v in values):
         raise ValueError(
@@ -13,7 +19,7 @@ def integers(name: str, values, least: int = 1) -> list[int]:
     return [int(v) for v in values]
 
 
-def _per_stage(name: str, value, n_stages: int, least: int = 1) -> list[int]:
+def _per_stage(name: str, value: Any, n_stages: int, least: int = 1) -> list[int]:
     """``value`` for each stage: an integer holds for all of them."""
     value = [value] * n_stages if isinstance(value, Integral) else integers(name, value, least)
     if len(value) != n_stages:
@@ -24,7 +30,7 @@ def _per_stage(name: str, value, n_stages: int, least: int = 1) -> list[int]:
     return value
 
 
-def _paddings(padding, kernels: list[int]) -> list[int]:
+def _paddings(padding: Padding, kernels: list[int]) -> list[int]:
     """Zeros added at each end of a side, for each stage."""
     if padding != "same":
         return _per_stage("padding", padding, len(kernels), least=0)
@@ -44,7 +50,17 @@ class Geometry:
     ``full[i]`` is what the decoder resizes to before it convolves back to ``kept[i]``.
     """
 
-    def __init__(self, spatial_shape, kernel_size, stride, padding, n_stages):
+    kept: list[tuple[int, ...]]
+    full: list[tuple[int, ...]]
+
+    def __init__(
+        self,
+        spatial_shape: Sequence[int],
+        kernel_size: Sizes,
+        stride: Sizes,
+        padding: Padding,
+        n_stages: int,
+    ) -> None:
         self.kernels = _per_stage("kernel_size", kernel_size, n_stages)
         self.strides = _per_stage("stride", stride, n_stages)
         self.paddings = _paddings(padding, self.kernels)

@@ -1,15 +1,21 @@
 """Layers, and the tables from which the networks choose them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# A key of a table below, or a callable.
+Choice = str | Callable[..., nn.Module] | None
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+Row = TypeVar("Row")
 
-def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, **geometry) -> Tensor:
+
+def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, **geometry: Any) -> Tensor:
     """A transposed convolution in 1, 2 or 3 dimensions.
 
     In training on a CPU the bias is added apart, for its gradient within the convolution's takes
@@ -23,6 +29,9 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, **geometry) -> Tenso
 
 
 class _BiasApart(nn.Module):
+    weight: Tensor
+    bias: Tensor
+
     def forward(self, x: Tensor) -> Tensor:
         geometry = {a: getattr(self, a) for a in ("stride", "padding", "output_padding")}
         return conv_transpose(x, self.weight, self.bias, **geometry)
@@ -60,15 +69,15 @@ class _ChannelsLastGradient(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         pass
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
     @staticmethod
-    def jvp(ctx, tangent: Tensor) -> Tensor:
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
         return tangent.view_as(tangent)
 
 
@@ -77,7 +86,7 @@ def layer(kind: str, n_dims: int) -> type[nn.Module]:
     return globals().get(f"{kind}{n_dims}d") or getattr(nn, f"{kind}{n_dims}d")
 
 
-def choose(name: str, value, table: dict) -> Callable:
+def choose(name: str, value: Any, table: Mapping[Any, Row]) -> Row:
     """The row of ``table`` that ``value`` names, or ``value`` itself where it is callable."""
     if isinstance(value, nn.Module):
         raise TypeError(
@@ -109,7 +118,7 @@ class Resize(nn.Module):
 class Tied(nn.Module):
     """Holds another layer without owning it: its weight stays one entry of the state dict."""
 
-    def __init__(self, source: nn.Module, n_outputs: int) -> None:
+    def __init__(self, source: nn.Linear | Convolution, n_outputs: int) -> None:
         super().__init__()
         self._source = (source,)
         self.bias = nn.Parameter(torch.zeros(n_outputs))
@@ -130,7 +139,7 @@ class TiedLinear(Tied):
 class TiedConvTranspose(Tied):
     """The adjoint of a convolution, with its own bias."""
 
-    def __init__(self, source: nn.Module, **geometry) -> None:
+    def __init__(self, source: Convolution, **geometry: Any) -> None:
         super().__init__(source, source.in_channels)
         self.geometry = geometry
 
@@ -152,6 +161,7 @@ def initialize_(network: nn.Module, generator: torch.Generator) -> nn.Module:
     they are uniform with the variance of He et al. (2015) for the geometric mean of the values
     that are summed in either direction.
     """
+    layer: Any  # of a class that only the tests below tell
     for layer in network.modules():
         if isinstance(layer, Tied):
             nn.init.zeros_(layer.bias)
@@ -191,7 +201,7 @@ def _avg_pool(n_dims: int, window: tuple[int, ...]) -> nn.Module:
 
 
 # Between layers. "leaky_relu" has slope 0.2.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str | None, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": partial(nn.LeakyReLU, 0.2),
     "elu": nn.ELU,
@@ -201,6 +211,14 @@ ACTIVATIONS = {
     "sigmoid": nn.Sigmoid,
     None: nn.Identity,
 }
-NORMALIZATIONS = {"batch": _batch_norm, "group": _group_norm, None: _no_norm}
-DOWNSAMPLINGS = {"stride": None, "max_pool": _max_pool, "avg_pool": _avg_pool}
+NORMALIZATIONS: dict[str | None, Callable[..., nn.Module]] = {
+    "batch": _batch_norm,
+    "group": _group_norm,
+    None: _no_norm,
+}
+DOWNSAMPLINGS: dict[str, Callable[[int, tuple[int, ...]], nn.Module] | None] = {
+    "stride": None,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+}
 UPSAMPLINGS = {"nearest": "nearest", "bilinear": "bilinear", "transpose": "transpose"}

@@ -4,16 +4,19 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ._geometry import Geometry, integers
+from ._geometry import Geometry, Padding, Sizes, integers
 from ._layers import (
     ACTIVATIONS,
     DOWNSAMPLINGS,
     NORMALIZATIONS,
     UPSAMPLINGS,
+    Choice,
+    Convolution,
     Resize,
     TiedConvTranspose,
     TiedLinear,
@@ -23,7 +26,9 @@ from ._layers import (
 )
 
 
-def _finish(n: int, n_dims: int, activation, normalization, activation_first) -> list[nn.Module]:
+def _finish(
+    n: int, n_dims: int, activation: Choice, normalization: Choice, activation_first: bool
+) -> list[nn.Module]:
     """Normalization and activation that follow a convolution with ``n`` channels."""
     norm = choose("normalization", normalization, NORMALIZATIONS)
     layers = [
@@ -73,14 +78,14 @@ class Encoder(nn.Module):
         n_components: int | None = 16,
         hidden_channels: Sequence[int] = (32, 64),
         hidden_units: Sequence[int] = (),
-        kernel_size: int | Sequence[int] = 3,
-        stride: int | Sequence[int] = 2,
-        padding: str | int | Sequence[int] = "same",
+        kernel_size: Sizes = 3,
+        stride: Sizes = 2,
+        padding: Padding = "same",
         downsampling: str = "stride",
-        activation="relu",
-        normalization="batch",
+        activation: Choice = "relu",
+        normalization: Choice = "batch",
         activation_first: bool = False,
-        code_activation=None,
+        code_activation: Choice = None,
     ) -> None:
         super().__init__()
         n_dims, n_stages = len(spatial_shape), len(hidden_channels)
@@ -141,10 +146,10 @@ class Decoder(nn.Module):
         upsampling: str = "transpose",
         decoder_channels: Sequence[int] | None = None,
         tied_weights: bool = False,
-        activation="relu",
-        normalization="batch",
+        activation: Choice = "relu",
+        normalization: Choice = "batch",
         activation_first: bool = False,
-        output_activation=None,
+        output_activation: Choice = None,
         n_channels: int | None = None,
         n_labels: int = 0,
     ) -> None:
@@ -173,9 +178,11 @@ class Decoder(nn.Module):
         else:
             decoder_channels = widths[:0:-1] if decoder_channels is None else decoder_channels
             outputs = _decoder_outputs(list(decoder_channels), n_stages, widths[0])
-        stages, c_in = [], widths[-1] + n_labels * self.labelled_map
+        mirrored: Any = encoder.stages
+        stages: list[nn.Module] = []
+        c_in = widths[-1] + n_labels * self.labelled_map
         for i, c_out in zip(reversed(range(n_stages)), outputs, strict=False):
-            source = encoder.stages[i][0] if tied_weights else None
+            source = mirrored[i][0] if tied_weights else None
             up = _upsample(geometry, i, mode, c_in, c_out, source)
             last = len(stages) == len(outputs) - 1
             rest = (
@@ -198,7 +205,7 @@ class Decoder(nn.Module):
         return self.output_activation(self.stages(feature_map))
 
 
-def join(x: Tensor, y: Tensor) -> Tensor:
+def join(x: Tensor, y: Any) -> Tensor:
     """Append one-hot labels to ``(n, n_channels, ...)``, the same at all positions."""
     y = y.to(x.dtype).reshape(*y.shape, *[1] * (x.ndim - 2))
     return torch.cat([x, y.expand(-1, -1, *x.shape[2:])], 1)
@@ -214,7 +221,9 @@ def _decoder_outputs(channels: list[int], n_stages: int, n_channels: int) -> lis
     return [*channels, n_channels] if n_stages else []
 
 
-def _upsample(geometry: Geometry, i: int, mode, c_in: int, c_out: int, source) -> list[nn.Module]:
+def _upsample(
+    geometry: Geometry, i: int, mode: str, c_in: int, c_out: int, source: Convolution | None
+) -> list[nn.Module]:
     """Undo stage ``i`` of the encoder; ``source`` is the convolution whose weights are shared."""
     k, s, p = geometry.kernels[i], geometry.strides[i], geometry.paddings[i]
     n_dims = len(geometry.kept[0])
@@ -232,9 +241,11 @@ def _upsample(geometry: Geometry, i: int, mode, c_in: int, c_out: int, source) -
     return [*resize, layer("Conv", n_dims)(c_in, c_out, k, padding=k - 1 - p)]
 
 
-def _dense(sizes: list[int], activation, tied: list[nn.Linear] | None = None) -> nn.Sequential:
+def _dense(
+    sizes: list[int], activation: Choice, tied: list[nn.Linear] | None = None
+) -> nn.Sequential:
     """Linear layers with the activation between them, none after the last."""
-    layers = []
+    layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         layers += [choose("activation", activation, ACTIVATIONS)()] if i else []
         layers += [TiedLinear(tied[i]) if tied else nn.Linear(n_in, n_out)]
@@ -274,18 +285,18 @@ padding, downsampling, code_activation
         n_components: int | None = 16,
         hidden_channels: Sequence[int] = (32, 64),
         hidden_units: Sequence[int] = (),
-        kernel_size: int | Sequence[int] = 3,
-        stride: int | Sequence[int] = 2,
-        padding: str | int | Sequence[int] = "same",
+        kernel_size: Sizes = 3,
+        stride: Sizes = 2,
+        padding: Padding = "same",
         downsampling: str = "stride",
         upsampling: str = "transpose",
         decoder_channels: Sequence[int] | None = None,
-        activation="relu",
-        normalization="batch",
+        activation: Choice = "relu",
+        normalization: Choice = "batch",
         activation_first: bool = False,
         tied_weights: bool = False,
-        code_activation=None,
-        output_activation=None,
+        code_activation: Choice = None,
+        output_activation: Choice = None,
     ) -> None:
         super().__init__()
         hidden_channels, hidden_units = list(hidden_channels), list(hidden_units)
@@ -295,7 +306,7 @@ padding, downsampling, code_activation
                 f"entry in hidden_channels (given {tuple(hidden_channels)}) and no hidden_units "
                 f"(given {tuple(hidden_units)}); set n_components, or change those."
             )
-        shared = {
+        shared: dict[str, Any] = {
             "activation": activation,
             "normalization": normalization,
             "activation_first": activation_first,

@@ -1,6 +1,7 @@
 """Encoder and decoder of a variational autoencoder, with or without a label."""
 
 import copy
+from typing import Any
 
 from torch import Tensor
 
@@ -47,7 +48,7 @@ class VariationalAutoencoder(Autoencoder):
         n_components: int | None = 16,
         n_classes: int = 0,
         condition: str = "both",
-        **options,
+        **options: Any,
     ) -> None:
         labelled_input = choose("condition", condition, CONDITIONS) and n_classes
         super().__init__(n_channels + labelled_input, spatial_shape, n_components, **options)
@@ -58,13 +59,15 @@ class VariationalAutoencoder(Autoencoder):
         last = self.encoder.stages[-1] if self.convolutional else self.encoder.dense[-1]
         self.logvar = copy.deepcopy(last)
 
-    def _give_the_decoder_labels(self, n_channels, n_classes, options):
+    def _give_the_decoder_labels(
+        self, n_channels: int, n_classes: int, options: dict[str, Any]
+    ) -> None:
         if options.get("tied_weights"):
             raise ValueError(
                 "tied_weights=True needs a decoder that mirrors the encoder, which a label "
                 "prevents; set tied_weights=False."
             )
-        names = ("upsampling", "decoder_channels", "activation", "normalization")
+        names: tuple[str, ...] = ("upsampling", "decoder_channels", "activation", "normalization")
         names += ("activation_first", "output_activation")
         options = {name: options[name] for name in names if name in options}
         self.decoder = Decoder(self.encoder, **options, n_channels=n_channels, n_labels=n_classes)
@@ -73,7 +76,9 @@ class VariationalAutoencoder(Autoencoder):
         """Mean and log-variance ``(n, code size)``; ``y`` is one-hot ``(n, n_classes)``."""
         return self.encode_in_steps(x, y)[0]
 
-    def encode_in_steps(self, x: Tensor, y: Tensor | None = None):
+    def encode_in_steps(
+        self, x: Tensor, y: Tensor | None = None
+    ) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
         """Both, and the feature map before the dense layers, where there are such."""
         encoder = self.encoder
         if self.n_labels_in:

@@ -1,12 +1,11 @@
 """Arrays larger than memory, such as memory maps, Zarr, HDF5 and Dask: read a window at a time."""
 
-import mmap
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 
 import numpy as np
 
-from ._namespaces import is_foreign
+from .._private import forget_pages
 
 # Arrays up to this size, in bytes, are read whole. Of larger ones blocks are shuffled, and
 # samples within a window, while the next window is being read.
@@ -49,17 +48,12 @@ class Stored:
         for part, start, stop in _extents(index, self.rows_in(BLOCK), self.rows_in(WINDOW)):
             values = np.asarray(self.array[start:stop]).reshape(stop - start, -1)
             np.take(values, index[part] - start, axis=0, out=rows[part])
-        self._forget()
+        forget_pages(self.array)
         for check in self.checks:
             check(rows)
         return rows
 
-    def _forget(self):
-        """Give back the pages of a memory map, which the system would count as ours."""
-        if getattr(self.array, "mode", None) in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
-            self.array._mmap.madvise(mmap.MADV_DONTNEED)
-
-    def part(self, index):
+    def take(self, index):
         """Some of the rows, left where they are."""
         index = index if self.subset is None else self.subset[index]
         return Stored(self.array, index, self.checks)
@@ -104,14 +98,14 @@ class Stored:
         return np.split(where, np.cumsum([len(part) for part in parts])[:-1]), self[index]
 
 
-def part(X, index):
+def take_rows(X, index):
     """Rows of an array, left where they are if it is stored; all of them for None."""
     if index is None:
         return X
-    return X.part(index) if isinstance(X, Stored) else X[index]
+    return X.take(index) if isinstance(X, Stored) else X[index]
 
 
-def few(X, n, seed):
+def subsample(X, n, seed):
     """Indices of about ``n`` random rows at most, in rising order; of stored arrays of 50 runs."""
     rng = np.random.default_rng(seed)
     if len(X) <= n:
@@ -183,43 +177,6 @@ def _is_outside(X):
     return sliced and not other and len(X.shape) > 1
 
 
-def applied(function, X, labels=None, out=None):
-    """The result of ``function`` for all rows of ``X``, which is read a window at a time.
-
-    The results go to ``out``, or to a new array. With labels, one for each row, the function
-    takes those as well. Of an array in memory, without ``out``, it is just called.
-    """
-    if not isinstance(X, Stored) and out is None:
-        return function(X) if labels is None else function(X, labels)
-
-    def result_of(rows, part):
-        return function(rows) if labels is None else function(rows, labels[part])
-
-    first = result_of(X[:1], slice(0, 1))  # what a row of the result takes
-    if out is None:
-        out = np.empty((len(X), *first.shape[1:]), first.dtype)
-    else:
-        _check_out(out, len(X), first.size)
-    size = max(1, WINDOW // max(X.shape[1] * X.dtype.itemsize, first.nbytes))
-    parts = slices(len(X), size)
-    for part, rows in zip(parts, prefetched(X.__getitem__, parts), strict=True):
-        result = result_of(rows, part)
-        out[part] = result.reshape(len(result), *out.shape[1:])
-    return out
-
-
-def _check_out(out, n_rows, n_values):
-    """Whether it can take so many rows of so many values."""
-    names = "shape", "dtype", "__setitem__"
-    if is_foreign(out) or hasattr(out, "iloc") or not all(hasattr(out, name) for name in names):
-        raise TypeError(
-            f"out is a {type(out).__name__}; pass an array in the computer's memory, a memory "
-            f"map, or anything with shape, dtype and slices that can be written."
-        )
-    if out.shape[0] != n_rows:
-        raise ValueError(f"out has {out.shape[0]} rows, but X has {n_rows}; pass one for each.")
-    if np.prod(out.shape[1:]) != n_values or np.dtype(out.dtype).kind != "f":
-        raise ValueError(
-            f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
-            f"floating-point numbers, {n_values} a sample."
-        )
+def rows_in_window(n_bytes):
+    """How many rows of so many bytes a window holds."""
+    return max(1, WINDOW // n_bytes)

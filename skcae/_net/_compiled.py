@@ -7,7 +7,7 @@ import torch
 
 
 @contextmanager
-def compiled(network, **options):
+def compile_methods(network, **options):
     """Within it, the network's ``encode`` and ``decode`` are compiled where they train.
 
     Only for batches of the first one's shape: any other, as that of the last batch of an epoch,
@@ -18,7 +18,7 @@ def compiled(network, **options):
     options = {"dynamic": False, **options}
     own, names = vars(network), ("encode", "decode")
     before = {name: own[name] for name in names if name in own}
-    own.update({name: _Compiled(network, name, options) for name in names})
+    own.update({name: _CompiledMethod(network, name, options) for name in names})
     try:
         yield
     finally:
@@ -27,7 +27,7 @@ def compiled(network, **options):
         own.update(before)
 
 
-class _Compiled:
+class _CompiledMethod:
     """A method of a network, compiled for one shape."""
 
     def __init__(self, network, name, options):

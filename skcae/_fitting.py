@@ -1,0 +1,320 @@
+"""How an estimator is fitted: it reads the data, makes a net, has it trained, and finishes."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from torch.nn import Module
+
+from ._calibration import Calibration, fence, splits
+from ._data._layout import Layout
+from ._data._scaling import Scaling
+from ._data._stored import Stored, subsample, take_rows
+from ._data._validation import check_unit_interval, validate_rows, validate_target
+from ._net._batches import Rows, hold_out
+from ._net._distributed import broadcast, rank_and_size
+from ._net._net import Net
+from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
+from ._net._trainer import Trainer
+from ._observers import Progress, observe
+from ._parameters import check_net_params, choose, choose_batch_size, choose_device, draw_seed
+from ._private import safe_indexing
+from .losses import as_loss
+from .modules import Autoencoder
+from .scores import as_score
+
+# Of so many training rows scores are enough for the quartiles of "auto", and evidence for a view.
+N_FENCE, N_VIEW = 2000, 200
+ARCHITECTURE = (
+    "hidden_channels",
+    "hidden_units",
+    "kernel_size",
+    "activation",
+    "normalization",
+    "condition",
+)
+
+
+class Fitting:
+    """`fit` and `partial_fit`, without their texts.
+
+    A fit goes down once: data, then for the net and for each fold of the calibration a net and
+    its trainer, then what is learned from the trained net.
+    """
+
+    # What a kind of autoencoder replaces.
+    _net_class, _network_class, _loss_parameter = Net, Autoencoder, "loss"
+
+    def _fit(self, X, y=None, target=None):
+        with _all_or_nothing(self):
+            rows, layout = self._read_fit(X)
+            target, learned = self._read_target(target, rows, reset=True)
+            vars(self).update(learned)
+            parts = self._split(rows, target)
+            own, folds = (parts[0][0], []) if self._holds_out() else (None, parts)
+            earlier = getattr(self, "net_", None) if self.warm_start else None
+            own_rows, own_target = take_rows(rows, own), _take_target(target, own)
+            observers = observe(self, X, y, lambda net: self._view(net, own_rows, own_target))
+            net = self._train(own_rows, own_target, layout, observers, earlier)
+            vars(self).update(self._finish(net, own_rows, own_target, rows))
+            nets = [self._train_fold(rows, target, layout, index) for index, _ in folds]
+            self._calibrate(nets or [net], [take_rows(rows, index) for _, index in parts])
+        return self
+
+    def _partial_fit(self, X, target=None):
+        self._validate_params()  # scikit-learn skips it on a fitted estimator
+        earlier = getattr(self, "net_", None)
+        self._check_stream(earlier)
+        with _all_or_nothing(self):
+            rows, layout = self._read_fit(X) if earlier is None else self._read_chunk(X)
+            target, learned = self._read_target(target, rows, reset=earlier is None)
+            vars(self).update(learned)
+            parts, everything = self._split(rows, target), rows
+            held_out = [take_rows(rows, index) for _, index in parts]
+            for index, _ in parts:
+                rows, target = take_rows(rows, index), _take_target(target, index)
+            net = self._train(rows, target, layout, (), earlier, streaming=True)
+            vars(self).update(self._finish(net, rows, target, everything, streaming=True))
+            self._calibrate([net], held_out)
+        return self
+
+    def _check_stream(self, earlier):
+        """Whether a chunk can follow on those before."""
+        if earlier is not None and self._loss() != earlier.loss:
+            raise ValueError(
+                f"{self._loss_text()} is not the {self._loss_parameter} of the calls before, on "
+                f"which the scaling of the data depends; set it back, or start anew with fit."
+            )
+        if self.calibration is not None and not self._holds_out():
+            raise ValueError(
+                f"calibration={self.calibration} folds need all data at once, in fit; pass the "
+                f"share of each chunk to hold out, or None and call recalibrate at the end."
+            )
+
+    # Data -----------------------------------------------------------------------------------
+
+    def _read_fit(self, X):
+        """Rows and their layout, of the data that decide about both."""
+        rows, image_shape = validate_rows(self, X, reset=True)
+        layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
+        return rows, layout
+
+    def _read_chunk(self, X):
+        """The same, of data that must be like those before."""
+        return self._validate(X)[0], self.net_.layout
+
+    def _read_target(self, target, rows, reset):
+        """What is to be given back for each row, and attributes that are learned from it."""
+        return target, {}
+
+    def _split(self, rows, target):
+        """Pairs of indices, to train on and to calibrate on."""
+        if self.calibration is None:
+            return []
+        if target is not None:
+            check_consistent_length(rows, target)
+        return splits(self.calibration, rows, self.random_state)
+
+    def _holds_out(self):
+        """Whether a share of the samples is held out to calibrate on."""
+        return self.calibration is not None and not isinstance(self.calibration, Integral)
+
+    def _scale(self, rows, loss, earlier=None):
+        """The units of the data; those of an earlier chunk are brought up to date."""
+        if not loss.unit_interval:
+            return (earlier or Scaling()).updated(rows)
+        if earlier is not None:
+            return earlier
+        scaling = Scaling.unit_interval(rows.dtype)
+        check_unit_interval(rows, scaling, self._loss_text())
+        return scaling
+
+    # Training -------------------------------------------------------------------------------
+
+    def _train(self, rows, target, layout, observers=(), earlier=None, streaming=False):
+        """A net trained on the rows, from ``earlier`` on where there is such."""
+        chunk = earlier if streaming else None
+        scaling = self._scale(rows, self._loss(), chunk and chunk.scaling)
+        net = self._make_net(layout, scaling, len(rows), paired=target is not None)
+        if earlier is not None:
+            net.continue_from(earlier)
+        inputs, targets = self._to_train(net, rows, target, streaming)
+        stopping = self.early_stopping and not streaming
+        train, valid = hold_out(
+            inputs, self.validation_fraction if stopping else None, net.permutation
+        )
+        # Weights that are computed from the data are to be set here.
+        epochs = 1 if streaming else self.max_epochs
+        Trainer(
+            net,
+            epochs=epochs,
+            lr_schedule=None if streaming else choose(LR_SCHEDULES, self.lr_schedule),
+            patience=self.n_iter_no_change if stopping else None,
+            trim=self.trim_fraction,
+            streaming=streaming,
+            observers=[*observers, *self._progress(epochs)],
+        ).train(inputs, targets, train, valid)
+        return net
+
+    def _train_fold(self, rows, target, layout, index):
+        """A net trained on some of the rows, for the calibration on the others."""
+        rows, target = take_rows(rows, index), _take_target(target, index)
+        net = self._train(rows, target, layout)
+        net.learn_reference(rows, self._labels_of(target), self.trim_fraction)
+        return net
+
+    def _progress(self, epochs):
+        """What prints: of several processes only the first."""
+        first = rank_and_size()[0] == 0
+        return [Progress(epochs)] if self.verbose and first else []
+
+    def _to_train(self, net, rows, target, streaming):
+        """Inputs and targets as the trainer reads them; None are the inputs themselves."""
+        inputs = Rows(rows, net.layout, net.device)
+        if target is None:
+            return inputs, None
+        target = validate_target(target, rows, net.layout)
+        if net.loss.unit_interval:
+            check_unit_interval(target, net.scaling, self._loss_text(), "target")
+        return inputs, Rows(target, net.layout, net.device)
+
+    def _labels_of(self, target):
+        """Indices of labels, of a conditional model."""
+        return None
+
+    # Finishing ------------------------------------------------------------------------------
+
+    def _attributes(self, net):
+        """The fitted attributes that follow from the net alone."""
+        return {
+            "net_": net,
+            "input_shape_": net.layout.shape,
+            "n_components_": net.code_size_,
+        }
+
+    def _finish(self, net, rows, target, everything, streaming=False):
+        """Learn from a trained net what is normal; the fitted attributes.
+
+        ``everything`` are the rows of `X`, those held out among them.
+        """
+        labels = self._labels_of(target)
+        scores = net.learn_reference(rows, labels, self.trim_fraction, streaming)
+        if self.contamination != "auto":
+            scores = net.anomaly_scores(everything)
+        elif scores is None or labels is not None or self.trim_fraction:
+            scores = net.anomaly_scores(rows[subsample(rows, N_FENCE, net.seed)])
+        return self._attributes(net) | {"offset_": self._offset(scores)}
+
+    def _view(self, net, rows, target):
+        """The fitted attributes while the net trains, for callbacks: from a few rows, cheaply."""
+        index = subsample(rows, N_VIEW, net.seed)
+        few, labels = rows[index], self._labels_of(_take_target(target, index))
+        net.learn_reference(few, labels)
+        offset = self._offset(net.anomaly_scores(few, labels))
+        return self._attributes(net) | {"offset_": offset}
+
+    def _offset(self, scores):
+        """Where outliers begin, from the anomaly scores of normal samples."""
+        if self.contamination == "auto":
+            return fence(-scores)
+        return float(np.percentile(-scores, 100 * self.contamination))
+
+    def _calibrate(self, nets, held_out):
+        self.calibration_ = None
+        if held_out:
+            pairs = zip(nets, held_out, strict=True)
+            self.calibration_ = Calibration(
+                [(net, net.anomaly_scores(rows)) for net, rows in pairs]
+            )
+        if self.contamination == "auto" and self._holds_out():
+            self.offset_ = fence(-self.calibration_.parts[0][1])
+
+    # The net --------------------------------------------------------------------------------
+
+    def _make_net(self, layout, scaling, n_samples, paired):
+        if isinstance(self.module, Module):
+            raise TypeError(
+                f"module is an instance of {type(self.module).__name__}; pass its class, or a "
+                f"function that builds it, so that each fit gets new weights."
+            )
+        own = self._module_arguments(layout)
+        given = dict.fromkeys(own, "the shape of the data sets")
+        given |= {
+            f"module__{n}": f"the parameter {n} sets" for n in vars(self) if f"module__{n}" in own
+        }
+        given["optimizer__lr"] = "the parameter learning_rate sets"
+        variational = self._loss_parameter == "likelihood"
+        net = self._net_class(
+            self._network_class if self.module is None else self.module,
+            loss=self._loss(),
+            layout=layout,
+            scaling=scaling,
+            seed=broadcast(draw_seed(self.random_state)),
+            score=as_score(self.anomaly_score),
+            corruption=None if paired else self._make_corruption(),
+            precision=self.precision,
+            estimator=type(self).__name__,
+            device=choose_device(self.device),
+            optimizer=choose(OPTIMIZERS, self.optimizer),
+            lr=self.learning_rate,
+            batch_size=choose_batch_size(self.batch_size, n_samples),
+            **own,
+            **self._net_options(),
+            **check_net_params(self.net_params, given, variational),
+        ).initialize()
+        if net.code_size_ > layout.n_features:
+            warnings.warn(
+                f"the code of {net.code_size_} values is larger than the {layout.n_features} "
+                f"features of X, so it need not learn anything; pass a smaller n_components, or "
+                f"with n_components=None fewer filters in the last stage.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return net
+
+    def _module_arguments(self, layout):
+        """What the estimator itself tells the network, as skorch takes it."""
+        arguments = {
+            "n_channels": layout.n_channels,
+            "spatial_shape": layout.spatial,
+            "n_components": self.n_components,
+        }
+        if self.module is None:
+            arguments |= {
+                name: getattr(self, name) for name in ARCHITECTURE if hasattr(self, name)
+            }
+        return {f"module__{name}": value for name, value in arguments.items()}
+
+    def _net_options(self):
+        """What the net of a kind of estimator takes beyond the arguments of all."""
+        return {}
+
+    def _make_corruption(self):
+        return None
+
+    def _loss(self):
+        return as_loss(self.loss)
+
+    def _loss_text(self):
+        return f"{self._loss_parameter}={getattr(self, self._loss_parameter)!r}"
+
+
+def _take_target(target, index):
+    """Rows of anything that holds one target for each row, or of None."""
+    if target is None or index is None or isinstance(target, Stored):
+        return target if target is None else take_rows(target, index)
+    return safe_indexing(target, index)
+
+
+@contextmanager
+def _all_or_nothing(estimator):
+    """Give the estimator its attributes back if fitting fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,72 @@
+"""How the module of a net comes to be: our networks and those of users, and their precision."""
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from .._private import has_fast_bfloat16
+from ..modules import Autoencoder, VariationalAutoencoder, _custom, initialize_
+
+# The networks whose weights ``initialize_`` draws.
+OWN_NETWORKS = (Autoencoder, VariationalAutoencoder)
+
+
+def build_own(network: type, arguments: dict, generator: torch.Generator) -> nn.Module:
+    """One of our networks, all of whose weights come from ``generator``."""
+    with torch.device("meta"):
+        module = network(**arguments)
+    return initialize_(module.to_empty(device="cpu").float(), generator)
+
+
+def build_custom(module, arguments: dict, layout, seed: int, device) -> tuple[nn.Module, int]:
+    """A network that runs code of the user's, and the size of its code."""
+    with seeded_globally(seed, device):
+        network = _custom.build(module, arguments)
+    shape = layout.n_channels, *layout.spatial
+    return network, _custom.code_size(network, shape, arguments.get("n_classes"))
+
+
+def draw_seed(generator: torch.Generator) -> int:
+    """A seed for code that draws from torch's global generators."""
+    return int(torch.randint(2**31, (1,), generator=generator))
+
+
+_global_generator = threading.RLock()
+
+
+@contextmanager
+def seeded_globally(seed: int, device):
+    """Run code that draws from torch's global generators, and leave those as they were."""
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with _global_generator, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def check_kernel(arguments: dict, layout, device) -> None:
+    """Torch's CPU convolution of volumes gives wrong gradients, or crashes, from side 7 on."""
+    kernels = np.ravel(arguments.get("kernel_size", 3))
+    if len(layout.spatial) == 3 and kernels.size and kernels.max() > 5 and device == "cpu":
+        raise ValueError(
+            f"kernel_size={arguments['kernel_size']!r} is too large for volumes on a CPU, where "
+            f"torch computes wrong gradients from 7 on; pass at most 5, and more stages in "
+            f"hidden_channels to see more of a volume."
+        )
+
+
+def trains_in_bfloat16(precision: str, network: nn.Module, layout, device) -> bool:
+    """Whether one of our networks trains in mixed precision.
+
+    Torch's CPU convolution gives wrong gradients in it, or crashes, where a side has one value.
+    """
+    geometry, kind = network.encoder.geometry, torch.device(device).type
+    convolves, smallest = len(geometry.kernels) > 0, min(map(min, geometry.kept))
+    wrong = kind == "cpu" and convolves and smallest == 1
+    if precision != "auto":
+        return precision == "bfloat16" and not wrong
+    if kind == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return has_fast_bfloat16() and convolves and not wrong and len(layout.spatial) == 2

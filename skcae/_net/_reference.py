@@ -1,0 +1,139 @@
+"""What is normal: learned from the evidence of training data; how abnormal a sample is."""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..modules._custom import describe
+from ..scores import Evidence, Score
+
+# Training samples from which is learned; values of their features that are kept between calls of
+# `partial_fit`, and the share of new samples from which on the density is fitted anew.
+N_SAMPLES, N_KEPT, SHARE_NEW = 5000, 2**19, 0.1
+
+
+class Reference:
+    """The density of the features of a score, and the mean square of each value's error.
+
+    Parameters
+    ----------
+    score : Score or None
+        Whose density is learned; None is the loss, which needs none.
+    """
+
+    def __init__(self, score: Score | None) -> None:
+        self.score = score
+        self.density = score.density() if score is not None and score.density else None
+        self.n_errors, self.mean_square = 0, torch.zeros(())
+        # Of the density: the samples that it has learned from, and, while chunks are streamed,
+        # the newest ones and how many of them it does not know yet.
+        self.n_learned, self.recent, self.n_new = 0, None, 0
+
+    def with_score(self, score: Score | None) -> "Reference":
+        """A copy; one for another score keeps only what is known of the errors."""
+        if score == self.score:
+            return copy.deepcopy(self)
+        other = Reference(score)
+        other.n_errors, other.mean_square = self.n_errors, self.mean_square
+        return other
+
+    def to(self, device) -> "Reference":
+        """With the tensors on a device."""
+        self.mean_square = self.mean_square.to(device)
+        if hasattr(self.density, "to"):
+            self.density = self.density.to(device)
+        return self
+
+    def __getstate__(self):
+        return vars(self) | {"mean_square": self.mean_square.cpu().numpy()}
+
+    def __setstate__(self, state):
+        vars(self).update(state | {"mean_square": torch.from_numpy(state["mean_square"])})
+
+    # Learning -------------------------------------------------------------------------------
+
+    def observe(self, evidence: Evidence) -> tuple[Tensor, ...]:
+        """The errors of the values, and the features, of each sample: what is learned from."""
+        return evidence.values, *self._features(evidence)
+
+    def learn_errors(self, values: np.ndarray) -> None:
+        """Take in the errors of samples ``(n, n_channels, *spatial)``."""
+        square = torch.from_numpy((values.astype(np.float64) ** 2).mean(0))
+        old, new = min(self.n_errors, N_SAMPLES), len(values)
+        square = square.to(self.mean_square.device)
+        self.mean_square = square if not old else torch.lerp(
+            self.mean_square, square, new / (old + new)
+        )  # fmt: skip
+        self.n_errors = old + new
+
+    def learn_features(self, features: Sequence[np.ndarray], streaming: bool, device) -> None:
+        """Take in the features of samples; of those of a stream only the newest count."""
+        if self.density is None:
+            return
+        sizes = [part.shape[1] for part in features]
+        rows = np.concatenate(features, axis=1, dtype=np.float32)
+        rows = rows[np.isfinite(rows).all(1)]
+        if streaming:
+            self.n_new += len(rows)
+            rows = rows if self.recent is None else np.concatenate([self.recent, rows])
+            rows = rows[-max(1, min(N_SAMPLES, N_KEPT // rows.shape[1])) :].copy()
+            self.recent = rows
+            if self.n_new < SHARE_NEW * self.n_learned:
+                return
+        self.density.fit(*torch.from_numpy(rows).double().to(device).split(sizes, 1))
+        if hasattr(self.density, "round"):
+            self.density.round()
+        self.n_learned, self.n_new = len(rows), 0
+
+    # Scoring --------------------------------------------------------------------------------
+
+    def score_evidence(self, evidence: Evidence) -> Tensor:
+        """How abnormal each sample is, ``(n,)``, higher for more."""
+        return self.score_features(self._features(evidence))
+
+    def score_features(self, features: Sequence[Tensor]) -> Tensor:
+        """The same, for features that were observed."""
+        if self.density is None:
+            return features[0].squeeze(1)
+        if not self.n_learned:
+            raise ValueError(
+                "anomaly_score learns what is normal at the end of the training, which goes on; "
+                "until then call score, or pass anomaly_score='loss'."
+            )
+        return self._check_scores(self.density(*features), len(features[0]))
+
+    def error_map(self, evidence: Evidence) -> Tensor:
+        """The error of each value, over its size in the training data.
+
+        That is the root of the mean square plus the mean of that over all values, so that
+        values that are always right count like others.
+        """
+        square = self.mean_square
+        return evidence.values.double() / torch.sqrt(square + (float(square.mean()) or 1.0))
+
+    def _features(self, evidence: Evidence) -> tuple[Tensor, ...]:
+        """Those of the density; without one the score itself."""
+        if self.score is None:
+            return ()
+        features = self.score.function(evidence)
+        if self.density is None:
+            return (self._check_scores(features, len(evidence.x))[:, None],)
+        features = features if isinstance(features, tuple) else (features,)
+        for part in features:
+            if not isinstance(part, Tensor) or part.ndim != 2:
+                raise ValueError(
+                    f"the function of anomaly_score returned {describe(part)}; with a density it "
+                    f"must return tensors of shape (n, n_features)."
+                )
+        return tuple(part.double() for part in features)
+
+    def _check_scores(self, scores: Tensor, n: int) -> Tensor:
+        if not isinstance(scores, Tensor) or scores.shape != (n,):
+            raise ValueError(
+                f"anomaly_score returned {describe(scores)} for {n} samples; it must return a "
+                f"tensor with one value for each."
+            )
+        return scores.double()

@@ -1,0 +1,131 @@
+"""The only loop over rows: windows of stored arrays, tiles that keep rows apart, and ``out``."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Lock
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from .._data._stored import Stored, prefetched, rows_in_window, slices
+from .._data._validation import is_foreign
+
+# Inference runs on batches of one constant size, the last one padded: another size picks another
+# kernel and other last bits. At most so many samples and values: of convolutions, whose feature
+# maps then stay in the cache of a core; of dense layers; on a CUDA device.
+TILES = {"convolutional": (32, 2**15), "dense": (512, 2**20), "cuda": (4096, 2**22)}
+
+# The number of threads is partly one of the whole process: one pool at a time.
+_all_threads = Lock()
+
+
+def tile_size(kind, n_features):
+    """Samples in a tile."""
+    n_samples, n_values = TILES[kind]
+    return max(1, min(n_samples, n_values // n_features))
+
+
+def map_rows(function, X, *others, size, parallel=False, out=None):
+    """Apply a function to tiles of at most ``size`` rows, and join the results.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the rows of a tile and those of each of ``others``, in memory; returns a tensor, or
+        a tuple of them, with at least as many rows, of which the first ones count.
+    X : ndarray or Stored of shape (n, n_features)
+        Of a stored array a window is in memory, while the next is being read.
+    *others : ndarrays
+        With a row for each row of ``X``, labels for instance.
+    parallel : bool
+        Several tiles at once, of one thread each, so that the number of threads changes no bit.
+    out : array
+        Where to write a single result, a window at a time. None makes a new array.
+    """
+    apply = partial(_map_tiles, function, size=size, parallel=parallel)
+    if not isinstance(X, Stored) and out is None:
+        return _one_or_all(apply((X, *others)))
+    first = apply((X[:1], *(other[:1] for other in others)))  # what a row of the result takes
+    if out is None:
+        outs = [np.empty((len(X), *part.shape[1:]), part.dtype) for part in first]
+    else:
+        _check_out(out, len(X), first[0].size)
+        outs = [out]
+    n_bytes = max(X.shape[1] * X.dtype.itemsize, sum(part.nbytes for part in first))
+    windows = slices(len(X), rows_in_window(n_bytes))
+    for window, rows in zip(windows, prefetched(X.__getitem__, windows), strict=True):
+        results = apply((rows, *(other[window] for other in others)))
+        for target, result in zip(outs, results, strict=True):
+            target[window] = result.reshape(len(result), *target.shape[1:])
+    return _one_or_all(outs)
+
+
+def _map_tiles(function, arrays, *, size, parallel):
+    """A list of the results, each with all rows."""
+
+    def apply(start):
+        tile = [array[start : start + size] for array in arrays]
+        with torch.inference_mode(), AlignedLinear():
+            results = function(*tile)
+            results = results if isinstance(results, tuple) else (results,)
+            return [result[: len(tile[0])].cpu().numpy() for result in results]
+
+    starts, n_threads = range(0, len(arrays[0]), size), torch.get_num_threads()
+    if not parallel or n_threads == 1:
+        return _join(map(apply, starts))
+    one_each = partial(torch.set_num_threads, 1)
+    with _all_threads, ThreadPoolExecutor(n_threads, initializer=one_each) as pool:
+        try:
+            return _join(pool.map(apply, starts))
+        finally:
+            torch.set_num_threads(n_threads)  # the default of threads yet to come
+
+
+def _join(tiles):
+    return [np.concatenate(parts) for parts in zip(*tiles, strict=True)]
+
+
+def _one_or_all(results):
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _check_out(out, n_rows, n_values):
+    """Whether it can take so many rows of so many values."""
+    names = "shape", "dtype", "__setitem__"
+    if is_foreign(out) or hasattr(out, "iloc") or not all(hasattr(out, name) for name in names):
+        raise TypeError(
+            f"out is a {type(out).__name__}; pass an array in the computer's memory, a memory "
+            f"map, or anything with shape, dtype and slices that can be written."
+        )
+    if out.shape[0] != n_rows:
+        raise ValueError(f"out has {out.shape[0]} rows, but X has {n_rows}; pass one for each.")
+    if np.prod(out.shape[1:]) != n_values or np.dtype(out.dtype).kind != "f":
+        raise ValueError(
+            f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
+            f"floating-point numbers, {n_values} a sample."
+        )
+
+
+def pad_rows(rows: np.ndarray, size: int) -> np.ndarray:
+    """The rows, the last one repeated up to ``size``, in memory that torch can read."""
+    if len(rows) == size and rows.flags.c_contiguous and rows.flags.writeable:
+        return rows
+    tile = np.empty((size, *rows.shape[1:]), rows.dtype)
+    tile[: len(rows)] = rows
+    tile[len(rows) :] = rows[-1]
+    return tile
+
+
+class AlignedLinear(TorchFunctionMode):
+    """Pads the inner dimension of linear layers with zeros to a multiple of 16.
+
+    Otherwise a row's last bits depend on its place in the batch: the matrix product picks its
+    kernel by the alignment of the rows.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is F.linear and (lack := -args[0].shape[-1] % 16):
+            args = (*(F.pad(tensor, (0, lack)) for tensor in args[:2]), *args[2:])
+        return function(*args, **(kwargs or {}))

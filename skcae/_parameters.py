@@ -1,0 +1,416 @@
+"""The parameters of the estimators, each once: what it may be, its text, what it stands for."""
+
+import copy
+import inspect
+import os
+import textwrap
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from ._net._distributed import rank_and_size
+from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
+from ._private import Interval, RealNotInt, StrOptions
+from .corruptions import CORRUPTIONS
+from .losses import LIKELIHOODS, LOSSES, Likelihood, Loss
+from .modules import ACTIVATIONS, CONDITIONS, NORMALIZATIONS
+from .priors import PRIORS
+from .scores import SCORES, Score
+
+
+class Parameter(NamedTuple):
+    """What validation asks of a parameter, and the type and the text that docstrings show."""
+
+    constraint: list
+    kind: str
+    text: str
+
+
+def _at_least(low, kind=Integral):
+    return Interval(kind, low, None, closed="left")
+
+
+def _names(table):
+    return [name for name in table if name is not None]
+
+
+def _choice(table, *others, kind="", text):
+    """A parameter that names a row of a table, or is something else."""
+    options = ", ".join(f'"{name}"' for name in _names(table))
+    return Parameter([StrOptions(set(_names(table))), *others], f"{{{options}}}{kind}", text)
+
+
+COUNT, SWITCH = [_at_least(1)], ["boolean"]
+SCORE_CLASS, LOSS_CLASS = ":class:`~skcae.scores.Score`", ":class:`~skcae.losses.Loss`"
+
+PARAMETERS = {
+    # Data
+    "n_components": Parameter([_at_least(1), None], "int or None", """
+        Size of the code. None keeps the last convolutional feature map as the code, flattened:
+        a fully convolutional autoencoder."""),
+    "input_shape": Parameter(["array-like", None], "tuple of int", """
+        Shape of one sample: ``(L,)`` signal, ``(H, W)`` image, ``(D, H, W)`` volume, with the
+        channels where `channel_axis` says. None takes it from `X` when `X` holds images
+        ``(n_samples, *input_shape)``; rows ``(n_samples, n_features)`` are then signals."""),
+    "channel_axis": Parameter([Integral, None], "int", """
+        Axis of one sample that holds the channels: -1 for ``(32, 32, 3)``, 0 for
+        ``(3, 32, 32)``. None: there are no channels."""),
+    # Architecture
+    "hidden_channels": Parameter(["array-like"], "tuple of int", """
+        Filters of each convolutional stage; each stage halves the sides. ``()`` is a dense
+        network. The decoder mirrors the encoder."""),
+    "hidden_units": Parameter(["array-like"], "tuple of int", """
+        Widths of dense layers between the feature map and the code."""),
+    "kernel_size": Parameter([_at_least(1), "array-like"], "int or tuple of int", """
+        Side of the filters, odd; one for all stages, or one for each."""),
+    "activation": _choice(ACTIVATIONS, callable, None, kind=", None or callable", text="""
+        Between layers; "leaky_relu" has slope 0.2. A callable builds a module."""),
+    "normalization": _choice(NORMALIZATIONS, callable, None, kind=", None or callable", text="""
+        After each convolution. A callable ``(n_channels)``, such as
+        :class:`torch.nn.InstanceNorm2d`, builds a module."""),
+    "module": Parameter([callable, None], "callable", """
+        A class or function of your own that builds a :class:`torch.nn.Module` with
+        ``encode(x)`` to ``(n, code size)`` and ``decode(z)``. Of ``n_channels``,
+        ``spatial_shape`` and ``n_components`` it is given those that it names as arguments,
+        and the ``module__`` entries of `net_params`. The other architecture parameters are
+        then not used."""),
+    "condition": _choice(CONDITIONS, text="""
+        Whether the encoder and the decoder are told the label, or the decoder alone."""),
+    # Noise
+    "corruption": _choice(CORRUPTIONS, torch.nn.Module, kind=" or Module", text="""
+        Noise that is added to each batch in training: normal noise, values set to zero, or
+        values set to either end of `clip_range`. A module of your own maps a batch
+        ``(n, n_channels, *spatial)`` in the units of `X` to its noisy version, and may take
+        ``generator`` as a second argument."""),
+    "noise_level": Parameter([_at_least(0, Real)], "float", """
+        For "gaussian" the standard deviation of the noise in the units of `X`: 0.3 suits values
+        in [0, 1], and 0.3 * 255 their 8-bit version. For the others the fraction of the values,
+        in [0, 1]."""),
+    "clip_range": Parameter(["array-like", None], "tuple of float (low, high)", """
+        In the units of `X`: the range to which "gaussian" clips the noisy data, None not at
+        all; the two values of "salt_and_pepper", None for the smallest and the largest of the
+        batch. "masking" and a module of your own do not use it."""),
+    # Loss
+    "loss": _choice(LOSSES, callable, Loss, kind=f", callable or {LOSS_CLASS}", text="""
+        What to minimize, averaged over the values of a sample. The first two take any real data
+        and standardize it inside, by one mean and one standard deviation; results come back in
+        the units of `X`. "binary_crossentropy" (nats) needs values in [0, 1] or unsigned
+        integers, which are divided by the largest value of their type. A callable
+        ``loss(output, target)`` compares standardized tensors and returns a loss for each value
+        or each sample."""),
+    "likelihood": _choice(LIKELIHOODS, Likelihood, kind=" or :class:`~skcae.losses.Likelihood`",
+                          text="""
+        Distribution of the values of `X` given the code. "gaussian" takes any real data; its
+        variance, common to all values, is estimated by maximum likelihood while training.
+        "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need
+        values in [0, 1], or unsigned integers, which are divided by the largest value of their
+        type. Grey values under "bernoulli" give no likelihood, only a number that trains
+        well."""),
+    "prior": _choice(PRIORS, callable, kind=" or callable", text="""
+        Distribution of the codes: standard normal, or a mixture of 64 normal distributions that
+        is learned with the network. A callable ``(n_components)`` builds a
+        :class:`skcae.priors.Prior`."""),
+    "beta": Parameter([_at_least(0, Real)], "float", """
+        Weight of the divergence of the codes from the prior in training (Higgins et al., 2017).
+        Above 1 the codes tell less, below 1 more. The likelihood that is reported has weight
+        1."""),
+    "n_train_samples": Parameter(COUNT, "int", """
+        Draws of the code for each sample and step. 1 trains the evidence lower bound (ELBO),
+        more the importance-weighted bound (Burda et al., 2016), which is closer to the
+        likelihood and costs that many passes through the decoder."""),
+    "n_importance_samples": Parameter(COUNT, "int", """
+        Draws of the code for each sample in `score_samples` and all that builds on it: the
+        importance-weighted bound, which rises to the log-likelihood with their number."""),
+    # Training
+    "optimizer": _choice(OPTIMIZERS, callable, kind=" or class", text="""
+        A :class:`torch.optim.Optimizer`. Its other arguments are reached as
+        ``net_params={"optimizer__weight_decay": 0.1}``."""),
+    "learning_rate": Parameter([Interval(Real, 0, None, closed="neither")], "float", """
+        Largest step size of the schedule."""),
+    "lr_schedule": _choice(LR_SCHEDULES, callable, kind=" or callable", text="""
+        Factor of `learning_rate` along a `fit`: "one_cycle" rises for 30 % of the steps and
+        falls to zero. A callable takes the share of the steps done, in [0, 1). `partial_fit`
+        keeps the rate constant. Scheduler callbacks of skorch need "constant"."""),
+    "max_epochs": Parameter(COUNT, "int", """
+        Passes over the data."""),
+    "batch_size": Parameter([StrOptions({"auto"}), *COUNT], '"auto" or int', """
+        Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 128. A
+        single sample left over joins the batch before it. With batches of one sample, batch
+        normalization has nothing to average and stays the identity."""),
+    "early_stopping": Parameter(SWITCH, "bool", """
+        Hold out data, stop when its loss stops falling, and keep the weights of the best
+        epoch."""),
+    "validation_fraction": Parameter([Interval(Real, 0, 1, closed="neither")], "float", """
+        Share of the samples held out with `early_stopping`."""),
+    "n_iter_no_change": Parameter(COUNT, "int", """
+        Epochs without a lower validation loss after which `early_stopping` stops."""),
+    "trim_fraction": Parameter([Interval(Real, 0, 0.5, closed="left")], "float in [0, 0.5)", """
+        Share of each batch, rounded up, that which is explained worst, from which the network does
+        not learn after the first fifth of the steps, or the first call of `partial_fit`. For
+        training data with anomalies in it: pass somewhat more than their share."""),
+    "warm_start": Parameter(SWITCH, "bool", """
+        `fit` goes on from the weights of the fit before."""),
+    # Outliers
+    "anomaly_score": _choice(SCORES, callable, Score, kind=f", callable or {SCORE_CLASS}", text="""
+        What `score_samples` is the negative of; see :mod:`skcae.scores`. "loss" is the loss of a
+        sample, of variational autoencoders minus the log-likelihood; "top_error" is the mean of
+        the largest 5 % of the errors of its values, "ssim" the structural dissimilarity. The
+        others are learned from at most 5000 training samples: the distance of the code from its
+        nearest neighbours ("neighbors"), or minus the log-density of the code together with the
+        logarithms of the error on three grids, and with the last feature map, under mixtures of
+        normal distributions ("joint"). A callable takes :class:`~skcae.scores.Evidence`, and
+        returns a value for each sample, higher for more abnormal."""),
+    "contamination": Parameter(
+        [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        '"auto" or float in (0, 0.5]', """
+        Share of outliers in the training data, which sets `offset_` so that this share of it is
+        predicted as outliers. "auto" puts `offset_` 1.5 interquartile ranges below the lower
+        quartile of the training scores, the box plot's fence (Tukey, 1977). Both come from data
+        that the network was trained on: expect more alarms on new data, and see `calibration`.
+        With a share held out, "auto" is the fence of the scores of that."""),
+    "calibration": Parameter(
+        [Interval(RealNotInt, 0, 1, closed="neither"), _at_least(2), None],
+        "float in (0, 1), int or None", """
+        What `p_values` compares with. A float holds out about that share of the samples, on which
+        the network is then not trained: which ones, follows from their values and from an int
+        `random_state`, so that `partial_fit` never trains on them later. An int trains a network
+        more for each of so many folds, and wastes no data. None: nothing, but `recalibrate` can
+        be called later."""),
+    # Engine
+    "net_params": Parameter([dict, None], "dict", """
+        What few need: ``callbacks`` of skorch; arguments of the optimizer and of the network,
+        ``optimizer__betas``, ``module__padding`` (see :class:`skcae.modules.Autoencoder`);
+        ``compile=True``, which trains with the network compiled by :func:`torch.compile`, and
+        ``compile__mode``; of variational autoencoders ``kl_warmup``, the share of the steps of
+        `fit` over which `beta` rises from 0, and ``free_bits``, nats that each component of the
+        code may tell without cost (Kingma et al., 2016; with one draw in training). In
+        `set_params` and grids they are ``net__optimizer__betas``. What is a parameter of the
+        estimator is refused here."""),
+    "device": Parameter([str, torch.device], "str or torch.device", """
+        "auto" is a CUDA device where there is one, and the CPU otherwise."""),
+    "precision": Parameter([StrOptions({"auto", "float32", "bfloat16"})],
+                           '{"auto", "float32", "bfloat16"}', """
+        Of training; "bfloat16" is mixed precision. "auto" chooses it for the built-in network
+        where it is faster: on CUDA devices from compute capability 8.0 on, and for images on
+        processors with AVX512-BF16 or AMX. Inference is always in float32, and so is training on
+        a CPU where a feature map has a side of one value, of which torch computes wrong gradients
+        in bfloat16."""),
+    "random_state": Parameter(["random_state"], "int, RandomState instance or None", """
+        Initial weights, order of the batches, held-out samples and noise. An int makes results
+        bit-identical on one machine. Global random states are neither read nor moved."""),
+    "verbose": Parameter(["verbose"], "int", """
+        1 prints a line for each epoch, with the time left."""),
+}  # fmt: skip
+
+ATTRIBUTES = """
+    net_ : skorch.net.NeuralNet
+        The trained net; ``net_.module_`` is the torch module. ``net_.predict`` is `reconstruct`.
+
+    input_shape_ : tuple of int
+        Shape of one sample.
+
+    n_components_ : int
+        Size of the code.
+
+    n_features_in_ : int
+        Number of values in a sample.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` had string names.
+
+    n_iter_ : int
+        Epochs of training, over `fit` and its continuations.
+
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in the units of ``-score``. Under a corruption it is
+        that of the corrupted data.
+
+    validation_loss_curve_ : list of float
+        Loss of the held-out data after each epoch; empty without `early_stopping`.
+
+    history_ : pandas.DataFrame
+        One row an epoch: losses and duration in seconds.
+
+    offset_ : float
+        ``decision_function`` is ``score_samples`` minus this.
+
+    calibration_ : object or None
+        Scores of samples that were held out, for `p_values`.
+
+    device_ : str
+        Device that was used."""
+
+VARIATIONAL_ATTRIBUTES = """
+
+    active_units_ : ndarray of shape (n_components_,), bool
+        Components of the code whose posterior mean varies between samples, by more than 0.01
+        (Burda et al., 2016). The others have collapsed onto the prior."""
+
+
+def parametrize(cls):
+    """Give an estimator the constraints and the texts of the parameters of its ``__init__``."""
+    signature = inspect.signature(cls.__init__).parameters
+    given = {name: PARAMETERS[name] for name in signature if name in PARAMETERS}
+    cls._parameter_constraints = {name: given[name].constraint for name in given}
+    texts = [_entry(name, given[name], signature[name].default) for name in given]
+    attributes = ATTRIBUTES + (VARIATIONAL_ATTRIBUTES if hasattr(cls, "elbo") else "")
+    doc = cls.__doc__.replace("{parameters}", "\n\n".join(texts).strip())
+    cls.__doc__ = doc.replace("{attributes}", attributes.strip())
+    return cls
+
+
+def _entry(name, parameter, default):
+    shown = f'"{default}"' if isinstance(default, str) else repr(default)
+    text = textwrap.indent(textwrap.dedent(parameter.text).strip(), 8 * " ")
+    return f"    {name} : {parameter.kind}, default={shown}\n{text}"
+
+
+# Where parameters went -------------------------------------------------------------------------
+
+MOVED = {
+    **dict.fromkeys(("tied_weights", "downsampling", "upsampling"), "module__{}"),
+    **dict.fromkeys(("kl_warmup", "free_bits"), "{}"),
+}
+
+
+def refuse_moved(estimator: str, names) -> None:
+    """Say where the parameters went that estimators had in an earlier version."""
+    for name in names:
+        if name in MOVED:
+            entry = MOVED[name].format(name)
+            raise TypeError(
+                f"{name!r} is no parameter of {estimator} any more; pass "
+                f"net_params={{{entry!r}: ...}}, or set net__{entry}."
+            )
+
+
+# What parameters stand for ---------------------------------------------------------------------
+
+
+def choose(table, value):
+    """The row of a table that ``value`` names, or ``value`` itself where it is callable."""
+    return value if callable(value) else table[value]
+
+
+def choose_batch_size(batch_size, n_samples):
+    """For "auto" about 50 steps an epoch, with 16 to 128 samples each."""
+    return min(max(n_samples // 50, 16), 128) if batch_size == "auto" else batch_size
+
+
+def draw_seed(random_state):
+    """An int from ``random_state``; None draws from the system, not from numpy's global state."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def choose_device(device):
+    """The device to use, checked."""
+    if str(device) == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is unknown; pass 'auto', 'cpu', 'cuda' or 'cuda:<index>'."
+        ) from error
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(
+            f"device={str(device)!r} is not supported; pass 'auto', 'cpu', 'cuda' or "
+            f"'cuda:<index>'."
+        )
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but torch finds no CUDA device; pass "
+            f"device='auto' or 'cpu', or install a torch build with CUDA."
+        )
+    own = os.environ.get("LOCAL_RANK") if rank_and_size()[1] > 1 else None
+    return f"cuda:{own}" if str(device) == "cuda" and own is not None else str(device)
+
+
+def check_clip_range(clip_range):
+    """Two numbers, the lower one first."""
+    low_high = tuple(clip_range)
+    numbers = all(isinstance(value, Real) for value in low_high)
+    if len(low_high) != 2 or not numbers or not low_high[0] < low_high[1]:
+        raise ValueError(
+            f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
+        )
+    return float(low_high[0]), float(low_high[1])
+
+
+def check_count(name, value):
+    """A number of draws, of a method."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} is no number of draws; pass an int of at least 1.")
+    return int(value)
+
+
+NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
+NET_OPTIONS = {"callbacks": (list, tuple, type(None)), "compile": bool}
+BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
+
+
+def check_net_params(net_params, given, variational):
+    """Copies of the entries of `net_params`, none of which is among the parameters ``given``.
+
+    ``given`` maps entries to the parameters that set them.
+    """
+    entries = dict(net_params or {})
+    names = [*NET_OPTIONS, *(BOUND_OPTIONS if variational else ())]
+    for name, value in entries.items():
+        if name in given:
+            raise ValueError(
+                f"net_params has the entry {name!r}, but {given[name]} it; take it out of "
+                f"net_params."
+            )
+        if name not in names and not str(name).startswith(NET_PREFIXES):
+            raise ValueError(
+                f"net_params has the entry {name!r}; valid are {', '.join(map(repr, names))} and "
+                f"names that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is "
+                f"a parameter of the estimator itself."
+            )
+        _check_net_option(name, value)
+    if entries.get("callbacks"):
+        entries["callbacks"] = [_copy_callback(callback) for callback in entries["callbacks"]]
+    return entries
+
+
+def _check_net_option(name, value):
+    if name == "callbacks" and not isinstance(value, NET_OPTIONS[name]):
+        raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
+    if name == "compile" and not isinstance(value, bool):
+        raise ValueError(f"net_params['compile'] is {value!r}; pass a bool.")
+    low, high = BOUND_OPTIONS.get(name, (-np.inf, np.inf))
+    if name in BOUND_OPTIONS and not (isinstance(value, Real) and low <= value <= high):
+        raise ValueError(f"net_params[{name!r}] is {value!r}; pass a number in [{low}, {high}].")
+
+
+def copy_net_params(net_params):
+    """A copy whose callbacks share what cannot be copied, as the writer of a log."""
+    if not isinstance(net_params, dict):
+        return copy.deepcopy(net_params)
+    return {
+        name: [_copy_callback(item) for item in value]
+        if name == "callbacks" and isinstance(value, (list, tuple))
+        else copy.deepcopy(value)
+        for name, value in net_params.items()
+    }
+
+
+def _copy_callback(callback):
+    """A callback, or a pair of its name and it."""
+    if isinstance(callback, tuple):
+        return callback[0], _copy_callback(callback[1])
+    if isinstance(callback, type) or callback is None:
+        return callback
+    copied = copy.copy(callback)
+    for name, value in vars(callback).items():
+        try:
+            setattr(copied, name, copy.deepcopy(value))
+        except TypeError:  # locks, threads and open files
+            setattr(copied, name, value)
+    return copied

@@ -1,0 +1,60 @@
+"""Private names of other libraries, and what breaks where one of them moves.
+
+Nothing else in the package touches a name with a leading underscore that is not its own.
+"""
+
+import mmap
+
+import numpy as np
+import torch
+from sklearn import base, utils
+from sklearn.utils import _param_validation, validation
+
+# scikit-learn. Validation of the parameters before `fit` and `partial_fit`: without it
+# `check_estimator` fails, and a wrong parameter is told late or never.
+fit_context = base._fit_context
+Interval, StrOptions = _param_validation.Interval, _param_validation.StrOptions
+RealNotInt = _param_validation.RealNotInt
+# Rows of anything that holds a target for each sample, data frames and lists among them.
+safe_indexing = utils._safe_indexing
+# Weights of `score`: their length, and that none is missing or all are zero.
+check_sample_weight = validation._check_sample_weight
+
+try:  # from scikit-learn 1.9 on; before, estimators have no `set_callbacks`
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method):
+        return method
+
+
+def callback_context(estimator, n_epochs):
+    """The context in which scikit-learn's callbacks run; None where there are none.
+
+    If it moves, `set_callbacks` has no effect.
+    """
+    make = getattr(estimator, "_init_callback_context", None)
+    return None if make is None else make(max_subtasks=n_epochs)
+
+
+def has_fast_bfloat16():
+    """Whether the processor multiplies in bfloat16, as far as torch tells.
+
+    If the probes move, ``precision="auto"`` is float32 on processors.
+    """
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+
+
+def forget_pages(array):
+    """Give back the pages of a memory map, which the system would count as ours.
+
+    If NumPy's attribute moves, reading a memory map seems to take as much memory as it has.
+    """
+    pages = getattr(array, "_mmap", None)
+    readable = isinstance(array, np.memmap) and array.mode in ("r", "r+")
+    if readable and pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
