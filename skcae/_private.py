@@ -1,6 +1,10 @@
 """Private names of other libraries, and what breaks where one of them moves.
 
-Nothing else in the package touches a name with a leading underscore that is not its own.
+Nothing else in the package imports such names. Our classes define or call a few that their bases
+look up. Of scikit-learn: `_parameter_constraints`, `_validate_params` and `_get_param_names`,
+without which parameters are not checked; `_n_features_out`, without which codes have no names. Of
+skorch: `_default_callbacks`, without which it prints; `_get_module`, without which `save_params`
+writes no units (a test tells).
 """
 
 import mmap
@@ -8,7 +12,7 @@ import mmap
 import numpy as np
 import torch
 from sklearn import base, utils
-from sklearn.utils import _param_validation, validation
+from sklearn.utils import _optional_dependencies, _param_validation, validation
 
 # scikit-learn. Validation of the parameters before `fit` and `partial_fit`: without it
 # `check_estimator` fails, and a wrong parameter is told late or never.
@@ -19,6 +23,9 @@ RealNotInt = _param_validation.RealNotInt
 safe_indexing = utils._safe_indexing
 # Weights of `score`: their length, and that none is missing or all are zero.
 check_sample_weight = validation._check_sample_weight
+
+# The sentence that displays raise where matplotlib is missing.
+check_matplotlib_support = _optional_dependencies.check_matplotlib_support
 
 try:  # from scikit-learn 1.9 on; before, estimators have no `set_callbacks`
     from sklearn.callback import CallbackSupportMixin, with_callbacks

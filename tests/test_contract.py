@@ -21,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+import skcae
 from skcae import ConditionalConvVAE, ConvAutoencoder, DenoisingConvAutoencoder
 
 
@@ -272,6 +273,29 @@ def test_parameters_set_after_fit_do_not_break_a_pickle(make, X):
     ae.set_params(hidden_channels=(16,), n_components=7)
     other = pickle.loads(pickle.dumps(ae))
     np.testing.assert_array_equal(other.transform(X), ae.transform(X))
+
+
+def test_pickles_are_lean_and_tell_their_version(make, digits):
+    """Weights and two moments of each for the optimizer; no rows of the training data."""
+    X = np.tile(digits[0], (4, 1, 1))  # more rows than are learned from
+    ae = make(input_shape=None, hidden_channels=(32, 64), n_components=16, max_epochs=1).fit(X)
+    weights = sum(v.numel() * v.element_size() for v in ae.net_.module_.state_dict().values())
+    assert len(pickle.dumps(ae)) <= 3.6 * weights + 60_000
+    state = ae.__getstate__()
+    assert state["_skcae_version"] == skcae.__version__
+    del state["kernel_size"]
+    with pytest.raises(ValueError, match=rf"pickled by skcae {skcae.__version__}.*fit it anew"):
+        make.cls.__new__(make.cls).__setstate__(state)
+
+
+def test_pickles_of_the_first_version_are_refused(make):
+    old = {**make().__getstate__(), "downsampling": "stride"}
+    del old["_skcae_version"]
+    with pytest.raises(ValueError, match=r"pickled by skcae 0\.1.*fit it anew"):
+        make.cls.__new__(make.cls).__setstate__(old)
+    fitted = b"cskcae._net\n_rebuild\n."  # what such a pickle of a net begins with
+    with pytest.raises(ValueError, match="written by skcae"):
+        pickle.loads(fitted)
 
 
 MAIN = """

@@ -85,6 +85,13 @@ def test_mixed_precision_where_it_is_fast_and_right(X, monkeypatch):
     assert mixed.loss_curve_ == single.loss_curve_
 
 
+def test_automatic_precision_survives_without_the_probes_of_torch(X, monkeypatch):
+    for probe in "_is_avx512_bf16_supported", "_is_amx_tile_supported":
+        monkeypatch.delattr(torch.cpu, probe)
+    small = ConvAutoencoder(4, hidden_channels=(4, 8), max_epochs=1, device="cpu", random_state=0)
+    assert small.fit(X).loss_curve_ == small.set_params(precision="float32").fit(X).loss_curve_
+
+
 def test_a_single_row_left_over_joins_the_batch_before():
     for n in range(1, 20):
         batches = split_batches(np.arange(n), 4)

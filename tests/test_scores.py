@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skcae import ConditionalConvVAE, ConvAutoencoder
 from skcae._calibration import Calibration, splits
-from skcae._net._net import n_kept, trimmed_mean
+from skcae._net._trimming import n_kept, trimmed_mean
 from skcae.scores import (
     SCORES,
     Evidence,

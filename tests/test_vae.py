@@ -18,7 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ConditionalConvVAE, ConvVAE
+from skcae._net._variational import VariationalNet
 from skcae.losses import Likelihood
+from skcae.modules import VariationalAutoencoder
 from skcae.priors import GaussianMixture, Prior, normal_log_prob
 
 
@@ -682,3 +684,36 @@ def test_trimming_leaves_outliers_out_of_the_variance(rows):
         net = clone(vae).set_params(trim_fraction=trim).fit(dirty).net_
         variances.append(float(net.module_.variance) * net.scaling.scale**2)
     assert variances[1] < 0.5 * variances[0]
+
+
+def test_work_is_done_once(rows, digits, monkeypatch):
+    y = digits[1][:200] % 3
+    calls = []
+
+    def count(cls, name):
+        method = getattr(cls, name)
+
+        def counted(*args, **kwargs):
+            calls.append(name)
+            return method(*args, **kwargs)
+
+        monkeypatch.setattr(cls, name, counted)
+
+    count(VariationalNet, "_label_posterior")
+    count(VariationalAutoencoder, "encode_in_steps")
+    vae = ConditionalConvVAE(
+        4, input_shape=(8, 8), hidden_channels=(4,), max_epochs=1, random_state=0
+    )
+    for condition, n_encoded in ("both", 3), ("decoder", 1):
+        vae.set_params(condition=condition).fit(rows, y)
+        for call, n_posteriors in (
+            (lambda: vae.interpolate(rows[:3], rows[3:6]), 2),
+            (lambda: vae.traverse(rows[:1]), 1),
+            (lambda: vae.reconstruct(rows[:3]), 1),
+        ):
+            calls.clear()
+            call()
+            assert calls.count("_label_posterior") == n_posteriors
+        calls.clear()
+        vae.score_samples(rows[:30])
+        assert calls.count("encode_in_steps") == n_encoded

@@ -37,8 +37,9 @@ class ImportanceSampling:
         def estimate(rows, *labels):
             x = self._load(rows)
             if labels or not self.n_classes:
-                log_weights = self._terms(x, self._one_hot(*labels), self._draw(rows, n_samples))
-                return _log_mean(log_weights.sum(0))
+                y = self._one_hot(*labels)
+                moments, noise = self.module_.posterior(x, y), self._draw(rows, n_samples)
+                return _log_mean(self._terms(x, y, moments, noise).sum(0))
             return _log_mean(torch.logsumexp(self._joint_log_weights(x, rows, n_samples), 0))
 
         result = self._map(estimate, X, labels, n_samples=n_samples)
@@ -54,7 +55,8 @@ class ImportanceSampling:
         def terms(rows, *labels):
             x = self._load(rows)
             y = self._one_hot(*labels) if labels else self._likely(x, rows)
-            both = self._terms(x, y, self._draw(rows, n_samples), closed=True).mean(2)
+            moments, noise = self.module_.posterior(x, y), self._draw(rows, n_samples)
+            both = self._terms(x, y, moments, noise, closed=True).mean(2)
             return torch.stack([both[0], -both[1]], 1)
 
         result = self._map(terms, X, labels, n_samples=n_samples)
@@ -92,22 +94,20 @@ class ImportanceSampling:
     def _joint_log_weights(self, x: Tensor, rows: np.ndarray, n_samples: int) -> Tensor:
         """Of ``log p(x, y)``, ``(n_classes, rows, n_samples)``; all classes see the same draws."""
         noise, prior = self._draw(rows, n_samples), torch.log(self.module_.class_prior)
-        weights = [self._terms(x, y, noise).sum(0) for y in self._each_label()]
+        moments = self.module_.posteriors(x, self._each_label())
+        pairs = zip(self._each_label(), moments, strict=True)
+        weights = [self._terms(x, y, both, noise).sum(0) for y, both in pairs]
         return torch.stack(weights) + prior[:, None, None]
 
-    def _terms(self, x: Tensor, y: Tensor | None, noise: Tensor, closed: bool = False) -> Tensor:
+    def _terms(self, x: Tensor, y: Tensor | None, moments, noise: Tensor, closed=False) -> Tensor:
         r""":math:`\log p(x|z)` and :math:`\log p(z) - \log q(z|x)`, ``(2, rows, n_samples)``.
 
         Pairs of row and draw are decoded in tiles of one constant size, whatever the number of
         either. ``closed`` takes the divergence in closed form where the prior has one.
         """
         model, size, (n_rows, n_samples, _) = self.module_, self.tile_size_, noise.shape
-        mean, logvar = model.posterior(x, y)
-        deviation, noise, n_pairs = (
-            torch.exp(0.5 * logvar),
-            noise.flatten(0, 1),
-            n_rows * n_samples,
-        )
+        (mean, logvar), noise = moments, noise.flatten(0, 1)
+        deviation, n_pairs = torch.exp(0.5 * logvar), n_rows * n_samples
         terms = []
         for start in range(0, n_pairs, size):
             pairs = torch.arange(start, start + size, device=x.device).clamp_(max=n_pairs - 1)

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from .._data._layout import Layout
 from .._data._scaling import Scaling
-from .._data._stored import slices, subsample
 from ..losses import PerSampleLoss
-from ..scores import Evidence
+from ._anomalies import AnomalyScoring
 from ._batches import to_tensor
 from ._build import (
     OWN_NETWORKS,
@@ -25,17 +24,15 @@ from ._build import (
     trains_in_bfloat16,
 )
 from ._distributed import rank_and_size
-from ._reference import N_SAMPLES, Reference
+from ._reference import Reference
 from ._schedules import OPTIMIZERS
 from ._skorch import SkorchNet
 from ._state import restore, state_of
 from ._tiles import map_rows, pad_rows, tile_size
-
-# The range of standardized data; values of evidence that are held at once.
-STANDARD_RANGE, N_EVIDENCE = 4.0, 2**22
+from ._trimming import trimmed_mean
 
 
-class Net(SkorchNet):
+class Net(AnomalyScoring, SkorchNet):
     """A module with ``encode`` and ``decode``, applied to rows in the units of the input.
 
     It pickles as what it was built from and NumPy arrays: weights, optimizer, generators,
@@ -284,80 +281,6 @@ class Net(SkorchNet):
         """Losses of standardized data in the units of the input."""
         return losses * self.scaling.scale**self.loss.power
 
-    # Anomalies ------------------------------------------------------------------------------
-
-    def map_evidence(self, function, X, labels=None):
-        """Apply a function of the :class:`Evidence` to tiles of rows."""
-        return self.map_tiles(lambda rows: function(self._evidence(self._load(rows))), X)
-
-    def _evidence(self, x: Tensor) -> Evidence:
-        module, features = self.module_, None
-        if self.module in OWN_NETWORKS:
-            z, features = module.encode_in_steps(x)
-        else:
-            z = module.encode(x)
-        output = module.decode(z).float()
-        x_hat = self.loss.link(output)
-        values = self.loss.function(output, x)
-        if values.shape != x.shape:
-            values = (x_hat - x) ** 2
-        return Evidence(x, x_hat, values, z, self._data_range(), features)
-
-    def _data_range(self):
-        return 1.0 if self.loss.unit_interval else STANDARD_RANGE
-
-    def error_in_units(self, errors):
-        """Errors of values in the units of the input."""
-        two = torch.zeros(2, self.layout.n_channels, *self.layout.spatial)
-        has_values = self.loss.function(two, two).shape == two.shape
-        return errors * self.scaling.scale ** (self.loss.power if has_values else 2)
-
-    def learn_reference(self, X, labels=None, trim=0.0, streaming=False):
-        """Learn what is normal from some of the rows, anew unless they are a chunk of a stream.
-
-        The share ``trim`` that is explained worst is left out. Returns the anomaly scores of the
-        rows that were learned from, or None where the score is the loss.
-        """
-        if not streaming:
-            self.reference_ = Reference(self.score)
-        n_values = X.shape[1] + self.code_size_
-        index = subsample(X, max(1, min(N_SAMPLES, 16 * N_EVIDENCE // n_values)), self.seed)
-        X, labels = X[index], None if labels is None else labels[index]
-        if trim:
-            errors = self.map_evidence(lambda e: e.values.flatten(1).mean(1), X, labels)
-            kept = np.sort(np.argsort(errors)[: n_kept(len(X), trim)])
-            X, labels = X[kept], None if labels is None else labels[kept]
-        observed, reference = [], self.reference_
-        for rows in slices(len(X), max(1, N_EVIDENCE // n_values)):
-            labels_of_rows = None if labels is None else labels[rows]
-            seen = self.map_evidence(reference.observe, X[rows], labels_of_rows)
-            values, *features = seen if isinstance(seen, tuple) else (seen,)
-            reference.learn_errors(values)
-            observed.append(features)
-        features = [np.concatenate(parts) for parts in zip(*observed, strict=True)]
-        reference.learn_features(features, streaming, self.device)
-        if self.score is None:
-            return None
-        on_device = [torch.from_numpy(part).to(self.device) for part in features]
-        return self._scores_in_units(reference.score_features(on_device).cpu().numpy())
-
-    def anomaly_scores(self, X, labels=None):
-        """How abnormal each row is, float64, higher for more."""
-        if self.score is None:
-            return self.losses(X, labels)
-        return self._scores_in_units(self.map_evidence(self.reference_.score_evidence, X, labels))
-
-    def _scores_in_units(self, scores):
-        if self.score.in_units:
-            scores = self.error_in_units(scores)
-        return np.where(np.isnan(scores), np.inf, scores)
-
-    def error_map(self, X, standardize=True, labels=None):
-        """The error of each value, ``(n, n_features)``, float32."""
-        errors_of = self.reference_.error_map if standardize else lambda e: e.values.double()
-        errors = self.map_evidence(lambda e: self.layout.unfold(errors_of(e)), X, labels)
-        return (errors if standardize else self.error_in_units(errors)).astype(np.float32)
-
     # Reading --------------------------------------------------------------------------------
 
     def layers(self):
@@ -402,17 +325,6 @@ class _Corrupter:
                 f"{tuple(x.shape)}; it must keep the shape."
             )
         return noisy
-
-
-def n_kept(n: int, trim: float) -> int:
-    """How many of ``n`` samples are left without the share ``trim``, rounded up."""
-    return n - int(np.ceil(round(trim * n, 6)))
-
-
-def trimmed_mean(losses: Tensor, trim: float) -> Tensor:
-    """The mean without the share ``trim`` that is largest."""
-    kept = n_kept(len(losses), trim)
-    return losses.topk(kept, largest=False, sorted=False).values.mean()
 
 
 def _note_shape(shapes, name, layer, inputs, output):

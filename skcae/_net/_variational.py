@@ -1,92 +1,20 @@
 """The net of the variational autoencoders: the bound that trains it, codes, and evidence."""
 
 import math
-from types import MethodType
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..losses import Likelihood
 from ..priors import PRIORS, Prior, normal_log_prob
 from ..scores import Evidence
 from ._batches import one_hot
-from ._build import OWN_NETWORKS, draw_seed, seeded_globally
+from ._build import draw_seed, seeded_globally
 from ._importance import ImportanceSampling
-from ._net import Net, n_kept, trimmed_mean
-
-# The variance of a Gaussian likelihood: weight of the newest batch in its mean, and its smallest
-# value, in the units of standardized data.
-VARIANCE_MOMENTUM, VARIANCE_FLOOR = 0.05, 1e-6
-
-
-class LatentVariableModel(nn.Module):
-    """All that is learned: encoder and decoder, prior, and the variance of the likelihood.
-
-    Parameters
-    ----------
-    network : Module
-        Has ``encode(x) -> (mean, logvar)`` and ``decode(z)``, with labels as second argument.
-    prior : Module
-        The prior of the code.
-    n_classes : int
-        Number of labels; 0 for none.
-    """
-
-    def __init__(self, network: nn.Module, prior: nn.Module, n_classes: int) -> None:
-        super().__init__()
-        self.network, self.prior = network, prior
-        self.register_buffer("variance", torch.tensor(1.0))
-        self.register_buffer("n_batches", torch.tensor(0))
-        self.register_buffer("class_counts", torch.zeros(n_classes, dtype=torch.float64))
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.class_counts)
-
-    @property
-    def class_prior(self) -> Tensor:
-        """Frequencies of the labels in the training data, in double precision."""
-        return self.class_counts / self.class_counts.sum()
-
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the code."""
-        mean, logvar = self.network.encode(x, *self._labels(x, y))
-        return mean.float(), logvar.float()
-
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The mean of the code."""
-        return self.posterior(x, y)[0]
-
-    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The output of the decoder."""
-        return self.network.decode(z, *self._labels(z, y))
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The output for the mean of the code."""
-        return self.decode(self.encode(x, y), y)
-
-    def evidence_of(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The mean of the code, and the feature map of one of our networks."""
-        if not isinstance(self.network, OWN_NETWORKS):
-            return self.encode(x, y), None
-        moments, features = self.network.encode_in_steps(x, *self._labels(x, y))
-        return moments[0].float(), features
-
-    def _labels(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
-        """The label argument of the network, if it has one; no label is all zeros."""
-        if not self.n_classes:
-            return ()
-        return (x.new_zeros(len(x), self.n_classes) if y is None else y,)
-
-    @torch.no_grad()
-    def update_variance(self, output: Tensor, target: Tensor) -> Tensor:
-        """Take in a batch, and return its own variance: the best one given the outputs."""
-        now = ((output.float() - target) ** 2).mean().clamp(min=VARIANCE_FLOOR)
-        self.n_batches += 1
-        share = torch.clamp(1 / self.n_batches, min=VARIANCE_MOMENTUM)
-        self.variance.lerp_(now, share)
-        return now
+from ._latent import LatentVariableModel, check_prior
+from ._net import Net
+from ._trimming import n_kept, trimmed_mean
 
 
 class VariationalNet(ImportanceSampling, Net):
@@ -141,7 +69,7 @@ class VariationalNet(ImportanceSampling, Net):
         else:
             with seeded_globally(draw_seed(self.generator_), self.device):
                 prior = self.prior(self.code_size_)
-            _check_prior(prior, self.code_size_)
+            check_prior(prior, self.code_size_)
         self.module_ = LatentVariableModel(self.module_, prior, self.n_classes)
         return self
 
@@ -224,8 +152,9 @@ class VariationalNet(ImportanceSampling, Net):
     def _mixture(self, x: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Moments of the mixture of the posteriors under each label."""
         mean = square = 0.0
-        for share, y in zip(shares.T, self._each_label(), strict=True):
-            m, logvar = (value.double()[: len(share)] for value in self.module_.posterior(x, y))
+        moments = self.module_.posteriors(x, self._each_label())
+        for share, moments_of_label in zip(shares.T, moments, strict=True):
+            m, logvar = (value.double()[: len(share)] for value in moments_of_label)
             mean = mean + share[:, None] * m
             square = square + share[:, None] * (m**2 + torch.exp(logvar))
         return mean.float(), torch.sqrt((square - mean**2).clamp(min=0)).float()
@@ -304,21 +233,3 @@ def _without_worst(output: Tensor, target: Tensor, trim: float) -> tuple[Tensor,
     errors = ((output.detach().float() - target) ** 2).flatten(1).mean(1)
     kept = errors.topk(n_kept(len(errors), trim), largest=False).indices
     return output[kept], target[kept]
-
-
-def _check_prior(prior, code_size: int) -> None:
-    """Check a prior of the user's, and lend it the divergence if it has none."""
-    if not isinstance(prior, nn.Module) or not callable(getattr(prior, "log_prob", None)):
-        raise TypeError(
-            f"prior built a {type(prior).__name__}; it must build a module with log_prob(z) and "
-            f"sample(n, generator), such as a skcae.priors.Prior."
-        )
-    with torch.no_grad():
-        shape = tuple(prior.log_prob(torch.zeros(2, code_size)).shape)
-    if shape != (2,):
-        raise ValueError(
-            f"log_prob of the prior returned shape {shape} for 2 codes; it must return one "
-            f"logarithm per code, of shape (2,)."
-        )
-    if not hasattr(prior, "kl"):
-        prior.kl = MethodType(Prior.kl, prior)

@@ -1,8 +1,8 @@
 """Losses over the epochs."""
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from .._private import check_matplotlib_support
 from ._common import fitted_autoencoder, line_style, new_axes
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 from sklearn.utils import check_consistent_length
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from .._private import check_matplotlib_support
 from ._common import fitted_autoencoder, line_style
 
 # Between the panels of a grid, in sides of a panel.
