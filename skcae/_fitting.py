@@ -240,11 +240,9 @@ class Fitting:
                 f"function that builds it, so that each fit gets new weights."
             )
         own = self._module_arguments(layout)
-        given = dict.fromkeys(own, "the shape of the data sets")
-        given |= {
-            f"module__{n}": f"the parameter {n} sets" for n in vars(self) if f"module__{n}" in own
-        }
-        given["optimizer__lr"] = "the parameter learning_rate sets"
+        given = {entry: entry.removeprefix("module__") for entry in own}
+        given = {entry: name for entry, name in given.items() if name in vars(self)}
+        given = dict.fromkeys(own) | given | {"optimizer__lr": "learning_rate"}
         variational = self._loss_parameter == "likelihood"
         net = self._net_class(
             self._network_class if self.module is None else self.module,

@@ -357,16 +357,16 @@ BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
 def check_net_params(net_params, given, variational):
     """Copies of the entries of `net_params`, none of which is among the parameters ``given``.
 
-    ``given`` maps entries to the parameters that set them.
+    ``given`` maps the entries that the estimator itself makes to their parameters, or to None
+    where they follow from the data.
     """
     entries = dict(net_params or {})
     names = [*NET_OPTIONS, *(BOUND_OPTIONS if variational else ())]
     for name, value in entries.items():
         if name in given:
-            raise ValueError(
-                f"net_params has the entry {name!r}, but {given[name]} it; take it out of "
-                f"net_params."
-            )
+            sets = f"the parameter {given[name]}" if given[name] else "the shape of the data"
+            way = f"set {given[name]} alone" if given[name] else "take it out"
+            raise ValueError(f"net_params has the entry {name!r}, but {sets} sets it; {way}.")
         if name not in names and not str(name).startswith(NET_PREFIXES):
             raise ValueError(
                 f"net_params has the entry {name!r}; valid are {', '.join(map(repr, names))} and "

@@ -109,8 +109,10 @@ def test_every_numeric_type_gives_the_codes_of_its_values(make, X, dtype):
 def test_unsigned_integers_are_scaled_by_their_range_for_cross_entropy(make_with_loss, X):
     images = np.round(255 * X).astype(np.uint8)
     scale = {"noise_level": 0.3 * 255} if make_with_loss.cls is DenoisingConvAutoencoder else {}
-    as_uint8 = make_with_loss(loss="binary_crossentropy", **scale).fit(images)
-    as_float = make_with_loss(loss="binary_crossentropy").fit(images / 255)
+    # Adam would amplify the last bit of gradients that are zero.
+    common = {"loss": "binary_crossentropy", "optimizer": "sgd", "precision": "float32"}
+    as_uint8 = make_with_loss(**common, **scale).fit(images)
+    as_float = make_with_loss(**common).fit(images / 255)
     expected = as_float.score_samples(images / 255)
     np.testing.assert_allclose(as_uint8.score_samples(images), expected, rtol=1e-3)
     np.testing.assert_allclose(
