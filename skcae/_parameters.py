@@ -95,10 +95,10 @@ PARAMETERS = {
         batch. "masking" and a module of your own do not use it."""),
     # Loss
     "loss": _choice(LOSSES, callable, Loss, kind=f", callable or {LOSS_CLASS}", text="""
-        What to minimize, averaged over the values of a sample. The first two take any real data
-        and standardize it inside, by one mean and one standard deviation; results come back in
-        the units of `X`. "binary_crossentropy" (nats) needs values in [0, 1] or unsigned
-        integers, which are divided by the largest value of their type. A callable
+        What to minimize, averaged over the values of a sample. "binary_crossentropy" (nats) needs
+        values in [0, 1] or unsigned integers, which are divided by the largest value of their
+        type. The others take any real data and standardize it inside, by one mean and one
+        standard deviation; results come back in the units of `X`. A callable
         ``loss(output, target)`` compares standardized tensors and returns a loss for each value
         or each sample."""),
     "likelihood": _choice(LIKELIHOODS, Likelihood, kind=" or :class:`~skcae.losses.Likelihood`",
@@ -157,12 +157,12 @@ PARAMETERS = {
     "anomaly_score": _choice(SCORES, callable, Score, kind=f", callable or {SCORE_CLASS}", text="""
         What `score_samples` is the negative of; see :mod:`skcae.scores`. "loss" is the loss of a
         sample, of variational autoencoders minus the log-likelihood; "top_error" is the mean of
-        the largest 5 % of the errors of its values, "ssim" the structural dissimilarity. The
-        others are learned from at most 5000 training samples: the distance of the code from its
-        nearest neighbours ("neighbors"), or minus the log-density of the code together with the
+        the largest 5 % of the errors of its values, "ssim" the structural dissimilarity. Two are
+        learned from at most 5000 training samples: "neighbors" is the distance of the code from
+        its nearest neighbours, "joint" minus the log-density of the code together with the
         logarithms of the error on three grids, and with the last feature map, under mixtures of
-        normal distributions ("joint"). A callable takes :class:`~skcae.scores.Evidence`, and
-        returns a value for each sample, higher for more abnormal."""),
+        normal distributions. A callable takes :class:`~skcae.scores.Evidence`, and returns a
+        value for each sample, higher for more abnormal."""),
     "contamination": Parameter(
         [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float in (0, 0.5]', """

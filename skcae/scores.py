@@ -192,7 +192,7 @@ class Density:
         return _convert(vars(self), _to_array, Tensor)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(_convert(state, lambda a: torch.from_numpy(a).double(), np.ndarray))
+        vars(self).update(_convert(state, _to_tensor, np.ndarray))
 
 
 def _to_array(tensor: Tensor) -> NDArray[Any]:
@@ -200,6 +200,11 @@ def _to_array(tensor: Tensor) -> NDArray[Any]:
     array = tensor.cpu().numpy()
     single = array.astype(np.float32)
     return single if np.array_equal(single, array) else array
+
+
+def _to_tensor(array: NDArray[Any]) -> Tensor:
+    """A copy: what is loaded from a memory map cannot be written to."""
+    return torch.from_numpy(array.astype(np.float64))
 
 
 def _convert(value: Any, function: Callable[[Any], Any], kind: Any) -> Any:

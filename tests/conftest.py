@@ -1,6 +1,7 @@
 """Settings of the test session, and small data that many tests share."""
 
 import os
+from inspect import signature
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before scipy is imported: no check is skipped
 
@@ -12,6 +13,12 @@ from sklearn.datasets import load_digits
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 
 ESTIMATORS = (ConvAutoencoder, DenoisingConvAutoencoder, ConvVAE, ConditionalConvVAE)
+
+
+def having(parameter):
+    """The estimators that have it."""
+    return [cls for cls in ESTIMATORS if parameter in signature(cls).parameters]
+
 
 torch.set_num_threads(1)  # the check suite is ten times slower with more
 
@@ -42,13 +49,19 @@ def make(request):
     return maker(request.param)
 
 
-@pytest.fixture(params=ESTIMATORS[:2], ids=lambda cls: cls.__name__)
+@pytest.fixture(
+    params=[c for c in ESTIMATORS if "loss" in signature(c).parameters],
+    ids=lambda cls: cls.__name__,
+)
 def make_with_loss(request):
     """Of those that have a loss, and with it as score."""
     return maker(request.param, anomaly_score="loss")
 
 
-@pytest.fixture(params=ESTIMATORS[2:], ids=lambda cls: cls.__name__)
+@pytest.fixture(
+    params=[c for c in ESTIMATORS if "likelihood" in signature(c).parameters],
+    ids=lambda cls: cls.__name__,
+)
 def make_vae(request):
     """Of those whose score is a log-likelihood."""
     return maker(request.param)

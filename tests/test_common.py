@@ -1,6 +1,7 @@
 """The scikit-learn contract as scikit-learn checks it, without a list of exceptions."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 from conftest import ESTIMATORS
@@ -174,6 +175,13 @@ def test_documented_defaults_are_the_defaults():
             if name in signature and "default=" in rest:
                 shown = rest.rsplit("default=", 1)[1]
                 assert eval(shown) == signature[name].default, name
+
+
+def test_every_estimator_is_checked_and_in_the_reference():
+    names = {cls.__name__ for cls in ESTIMATORS}
+    assert names == {type(estimator).__name__ for estimator in VARIANTS}
+    page = (Path(__file__).parents[1] / "docs" / "api.rst").read_text().split()
+    assert names <= set(page)
 
 
 def test_clone_gives_the_same_parameters():

@@ -51,7 +51,9 @@ class Reference:
         return vars(self) | {"mean_square": self.mean_square.cpu().numpy()}
 
     def __setstate__(self, state):
-        vars(self).update(state | {"mean_square": torch.from_numpy(state["mean_square"])})
+        vars(self).update(
+            state | {"mean_square": torch.from_numpy(np.array(state["mean_square"]))}
+        )
 
     # Learning -------------------------------------------------------------------------------
 

@@ -171,7 +171,7 @@ class Trainer:
         net.history.new_batch()
         self._notify("on_batch_begin", inputs, target)
         loss = net.optimizer_.step(closure).detach()
-        net.history.record_batch("train_loss", float(loss))
+        net.history.record_batch("train_loss", float(net.loss_in_units(loss)))
         net.history.record_batch("train_batch_size", len(inputs))
         self._notify("on_batch_end", inputs, target, loss=loss)
         return loss
