@@ -49,19 +49,13 @@ def make(request):
     return maker(request.param)
 
 
-@pytest.fixture(
-    params=[c for c in ESTIMATORS if "loss" in signature(c).parameters],
-    ids=lambda cls: cls.__name__,
-)
+@pytest.fixture(params=having("loss"), ids=lambda cls: cls.__name__)
 def make_with_loss(request):
     """Of those that have a loss, and with it as score."""
     return maker(request.param, anomaly_score="loss")
 
 
-@pytest.fixture(
-    params=[c for c in ESTIMATORS if "likelihood" in signature(c).parameters],
-    ids=lambda cls: cls.__name__,
-)
+@pytest.fixture(params=having("likelihood"), ids=lambda cls: cls.__name__)
 def make_vae(request):
     """Of those whose score is a log-likelihood."""
     return maker(request.param)
