@@ -35,8 +35,6 @@ __all__ = [
     "roc_auc_scorer",
 ]
 
-Array = NDArray[np.float64]
-
 # Share of the values of a sample that "top_error" averages; side of the windows of "ssim".
 TOP_SHARE, SSIM_WINDOW = 0.05, 7
 # Cells along each axis of the grids on which "joint" sees the error, and the feature map.
@@ -252,14 +250,11 @@ class Mixture(Density):
         n, d = features.shape
         k = max(1, min(self.n_components, n // (10 * d)))
         fit = _fit_mixture if k > 1 else _fit_normal
-        weights, means, factors = fit(features.cpu().numpy(), k, max(VARIANCE_ADDED, k * d / n))
-        offset = np.einsum("kd,kde->ke", means, factors)  # factors (k, d, d): standardized by each
-        log_det = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        constant = np.log(weights) + log_det - d * math.log(2 * math.pi) / 2
-        self.factors, self.offset, self.constant = (
-            torch.from_numpy(array).to(features)
-            for array in (factors.transpose(0, 2, 1).reshape(-1, d).copy(), offset, constant)
-        )
+        weights, means, factors = fit(features, k, max(VARIANCE_ADDED, k * d / n))
+        self.offset = torch.einsum("kd,kde->ke", means, factors)  # which standardize by each
+        log_det = torch.log(factors.diagonal(dim1=1, dim2=2)).sum(1)
+        self.constant = torch.log(weights) + log_det - d * math.log(2 * math.pi) / 2
+        self.factors = factors.transpose(1, 2).reshape(-1, d).contiguous()
         return self
 
     def _score(self, features: Tensor) -> Tensor:
@@ -287,7 +282,7 @@ class Mixture(Density):
         super().__setstate__(state)
 
 
-def _fit_mixture(values: Array, k: int, added: float) -> tuple[Array, Array, Array]:
+def _fit_mixture(features: Tensor, k: int, added: float) -> tuple[Tensor, Tensor, Tensor]:
     """Weights ``(k,)``, means ``(k, d)`` and Cholesky factors of the precisions ``(k, d, d)``."""
     model = mixture.GaussianMixture(k, reg_covar=added, max_iter=10, tol=1e-2, random_state=0)
     with (
@@ -296,17 +291,19 @@ def _fit_mixture(values: Array, k: int, added: float) -> tuple[Array, Array, Arr
         config_context(array_api_dispatch=False),  # which its k-means does not know
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(values)
-    return model.weights_, model.means_, model.precisions_cholesky_
+        model.fit(features.cpu().numpy())
+    fitted = model.weights_, model.means_, model.precisions_cholesky_
+    weights, means, factors = (torch.from_numpy(array).to(features) for array in fitted)
+    return weights, means, factors
 
 
-def _fit_normal(values: Array, k: int, added: float) -> tuple[Array, Array, Array]:
+def _fit_normal(features: Tensor, k: int, added: float) -> tuple[Tensor, Tensor, Tensor]:
     """The same for one component, which needs no iterations."""
-    mean = values.mean(0)
-    covariance = (values - mean).T @ (values - mean) / len(values)
-    covariance[np.diag_indices_from(covariance)] += added
-    factor = np.linalg.cholesky(covariance)
-    return np.ones(1), mean[None], np.linalg.inv(factor).T[None]
+    mean = features.mean(0)
+    unit = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
+    covariance = (features - mean).T @ (features - mean) / len(features) + added * unit
+    factor = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), unit, upper=False)
+    return features.new_ones(1), mean[None], factor.T[None]
 
 
 class Joint(Density):
