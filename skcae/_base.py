@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data._validation import check_unit_interval, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
-from ._parameters import MOVED, copy_net_params, refuse_moved
+from ._parameters import MOVED, copy_net_params, refuse_moved, refuse_moved_score
 from ._private import CallbackSupportMixin, fit_context, with_callbacks
 
 
@@ -24,7 +24,7 @@ class BaseAutoencoder(
     """Everything that the autoencoders share; each leaf lists its own parameters."""
 
     def __new__(cls, *args, **parameters):
-        refuse_moved(cls.__name__, parameters)
+        refuse_moved(cls, parameters)
         return super().__new__(cls)
 
     # Fitting --------------------------------------------------------------------------------
@@ -242,13 +242,17 @@ class BaseAutoencoder(
         self : object
             The estimator.
         """
-        refuse_moved(type(self).__name__, params)
+        refuse_moved(type(self), params)
         inner = {k: v for k, v in params.items() if k.startswith("net__")}
         super().set_params(**{k: v for k, v in params.items() if k not in inner})
         if inner:
             inner = {name.removeprefix("net__"): value for name, value in inner.items()}
             self.net_params = {**(self.net_params or {}), **inner}
         return self
+
+    def _validate_params(self):
+        refuse_moved_score(self.anomaly_score)
+        super()._validate_params()
 
     def __sklearn_clone__(self):
         """A copy without what was learned; of callbacks, what cannot be copied is shared."""
@@ -264,10 +268,8 @@ class BaseAutoencoder(
     def __setstate__(self, state):
         state = dict(state)
         version = state.pop("_skcae_version", "0.1")
-        if (
-            any(name not in state for name in self._get_param_names())
-            or MOVED.keys() & state.keys()
-        ):
+        names = set(self._get_param_names())
+        if names - state.keys() or (MOVED.keys() - names) & state.keys():
             raise ValueError(
                 f"this {type(self).__name__} was pickled by skcae {version}, where it has other "
                 f"parameters than in skcae {_version()}; load it there, or fit it anew."

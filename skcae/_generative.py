@@ -40,9 +40,8 @@ class BaseVAE(BaseAutoencoder):
         }
 
     def _finish(self, net, rows, target, everything, streaming=False):
-        means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
-        active = means.var(axis=0) > ACTIVE_VARIANCE
-        if len(means) > 1 and not active.any():
+        active = self._active_units(net, rows)
+        if len(rows) > 1 and not active.any():
             warnings.warn(
                 "the codes do not depend on X: all of them have collapsed onto the prior, so "
                 "that samples and reconstructions are all alike. Train for longer, or try "
@@ -53,6 +52,14 @@ class BaseVAE(BaseAutoencoder):
             )
         attributes = super()._finish(net, rows, target, everything, streaming)
         return attributes | {"active_units_": active}
+
+    def _view(self, net, rows, target):
+        return super()._view(net, rows, target) | {"active_units_": self._active_units(net, rows)}
+
+    def _active_units(self, net, rows):
+        """Which components of the code vary between some of the rows."""
+        means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
+        return means.var(axis=0) > ACTIVE_VARIANCE
 
     def _code_and_label(self, rows, mixed):
         """Codes, and of a conditional model indices of the labels under which to decode them.

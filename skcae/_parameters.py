@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from ._net._distributed import rank_and_size
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
+from ._net._skorch import copy_callbacks
 from ._private import Interval, RealNotInt, StrOptions
 from .corruptions import CORRUPTIONS
 from .losses import LIKELIHOODS, LOSSES, Likelihood, Loss
@@ -270,21 +271,39 @@ def _entry(name, parameter, default):
 
 # Where parameters went -------------------------------------------------------------------------
 
+BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
 MOVED = {
     **dict.fromkeys(("tied_weights", "downsampling", "upsampling"), "module__{}"),
     **dict.fromkeys(("kl_warmup", "free_bits"), "{}"),
 }
+MOVED_SCORES = {
+    "max_error": "Score(function, in_units=True) with evidence.values.flatten(1).amax(1)",
+    "mixture": "Score(code, Mixture), of skcae.scores",
+    "mahalanobis": "Score(code, Mahalanobis), of skcae.scores",
+    "reconstruction": "elbo(X)[0]",
+    "kl": "elbo(X)[1]",
+}
 
 
-def refuse_moved(estimator: str, names) -> None:
+def refuse_moved(cls, names) -> None:
     """Say where the parameters went that estimators had in an earlier version."""
-    for name in names:
-        if name in MOVED:
-            entry = MOVED[name].format(name)
-            raise TypeError(
-                f"{name!r} is no parameter of {estimator} any more; pass "
-                f"net_params={{{entry!r}: ...}}, or set net__{entry}."
-            )
+    for name in MOVED.keys() & set(names) - set(cls._get_param_names()):
+        if name in BOUND_OPTIONS and not hasattr(cls, "elbo"):
+            continue
+        entry = MOVED[name].format(name)
+        raise TypeError(
+            f"{name!r} is no parameter of {cls.__name__} any more; pass "
+            f"net_params={{{entry!r}: ...}}, or set net__{entry}."
+        )
+
+
+def refuse_moved_score(score) -> None:
+    """Say how scores are written that had names in an earlier version."""
+    if isinstance(score, str) and score in MOVED_SCORES:
+        raise ValueError(
+            f"anomaly_score={score!r} has no name any more, for it trailed the others; it is now "
+            f"{MOVED_SCORES[score]}."
+        )
 
 
 # What parameters stand for ---------------------------------------------------------------------
@@ -350,8 +369,7 @@ def check_count(name, value):
 
 
 NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
-NET_OPTIONS = {"callbacks": (list, tuple, type(None)), "compile": bool}
-BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
+NET_OPTIONS = ("callbacks", "compile")
 
 
 def check_net_params(net_params, given, variational):
@@ -364,7 +382,7 @@ def check_net_params(net_params, given, variational):
     names = [*NET_OPTIONS, *(BOUND_OPTIONS if variational else ())]
     for name, value in entries.items():
         if name in given:
-            sets = f"the parameter {given[name]}" if given[name] else "the shape of the data"
+            sets = f"the parameter {given[name]}" if given[name] else "the data"
             way = f"set {given[name]} alone" if given[name] else "take it out"
             raise ValueError(f"net_params has the entry {name!r}, but {sets} sets it; {way}.")
         if name not in names and not str(name).startswith(NET_PREFIXES):
@@ -374,13 +392,13 @@ def check_net_params(net_params, given, variational):
                 f"a parameter of the estimator itself."
             )
         _check_net_option(name, value)
-    if entries.get("callbacks"):
-        entries["callbacks"] = [_copy_callback(callback) for callback in entries["callbacks"]]
+    if "callbacks" in entries:
+        entries["callbacks"] = copy_callbacks(entries["callbacks"])
     return entries
 
 
 def _check_net_option(name, value):
-    if name == "callbacks" and not isinstance(value, NET_OPTIONS[name]):
+    if name == "callbacks" and not _are_callbacks(value):
         raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
     if name == "compile" and not isinstance(value, bool):
         raise ValueError(f"net_params['compile'] is {value!r}; pass a bool.")
@@ -389,28 +407,18 @@ def _check_net_option(name, value):
         raise ValueError(f"net_params[{name!r}] is {value!r}; pass a number in [{low}, {high}].")
 
 
+def _are_callbacks(value):
+    pairs = value if isinstance(value, (list, tuple)) else [value]
+    items = [item[1] if isinstance(item, tuple) and len(item) == 2 else item for item in pairs]
+    known = all(item is None or hasattr(item, "on_train_begin") for item in items)
+    return known and isinstance(value, (list, tuple, type(None)))
+
+
 def copy_net_params(net_params):
     """A copy whose callbacks share what cannot be copied, as the writer of a log."""
     if not isinstance(net_params, dict):
         return copy.deepcopy(net_params)
     return {
-        name: [_copy_callback(item) for item in value]
-        if name == "callbacks" and isinstance(value, (list, tuple))
-        else copy.deepcopy(value)
+        name: copy_callbacks(value) if name == "callbacks" else copy.deepcopy(value)
         for name, value in net_params.items()
     }
-
-
-def _copy_callback(callback):
-    """A callback, or a pair of its name and it."""
-    if isinstance(callback, tuple):
-        return callback[0], _copy_callback(callback[1])
-    if isinstance(callback, type) or callback is None:
-        return callback
-    copied = copy.copy(callback)
-    for name, value in vars(callback).items():
-        try:
-            setattr(copied, name, copy.deepcopy(value))
-        except TypeError:  # locks, threads and open files
-            setattr(copied, name, value)
-    return copied

@@ -250,16 +250,49 @@ class Mixture(Density):
         n, d = features.shape
         k = max(1, min(self.n_components, n // (10 * d)))
         fit = _fit_mixture if k > 1 else _fit_normal
-        weights, means, factors = fit(features, k, max(VARIANCE_ADDED, k * d / n))
+        return self._keep(*fit(features, k, max(VARIANCE_ADDED, k * d / n)))
+
+    def _keep(self, weights: Tensor, means: Tensor, factors: Tensor) -> Self:
+        """Keep what scoring needs of weights, means and Cholesky factors of the precisions."""
+        d = means.shape[1]
         self.offset = torch.einsum("kd,kde->ke", means, factors)  # which standardize by each
         log_det = torch.log(factors.diagonal(dim1=1, dim2=2)).sum(1)
         self.constant = torch.log(weights) + log_det - d * math.log(2 * math.pi) / 2
         self.factors = factors.transpose(1, 2).reshape(-1, d).contiguous()
         return self
 
+    def update(self, n_known: int, *features: Tensor) -> None:
+        """Take in more samples, beside ``n_known``, by one step of expectation maximization.
+
+        The standardization stays. Statistics are added up as in stepwise EM (Cappe and Moulines,
+        2009): no earlier sample is needed.
+        """
+        values = self._reduce(features)
+        k, d = self.offset.shape
+        factors = self.factors.unflatten(0, (k, d)).transpose(1, 2)
+        inverse = torch.linalg.inv(factors)
+        log_det = torch.log(factors.diagonal(dim1=1, dim2=2)).sum(1)
+        weights = torch.exp(self.constant - log_det + d * math.log(2 * math.pi) / 2)
+        means = torch.einsum("ke,ked->kd", self.offset, inverse)
+        covariances = inverse.transpose(1, 2) @ inverse
+        shares = torch.softmax(self._log_densities(values), 1)
+        old, new = n_known * weights, shares.sum(0)
+        total = old + new
+        mean = (old[:, None] * means + shares.T @ values) / total[:, None]
+        centred = values[None] - mean[:, None]
+        scatter = (shares.T[..., None] * centred).transpose(1, 2) @ centred
+        moved = (means - mean)[..., None] * (means - mean)[:, None]
+        added = VARIANCE_ADDED * torch.eye(d).to(values) * new[:, None, None]
+        covariance = old[:, None, None] * (covariances + moved) + scatter + added
+        self._keep(total / total.sum(), mean, _factors(covariance / total[:, None, None]))
+
     def _score(self, features: Tensor) -> Tensor:
+        return -torch.logsumexp(self._log_densities(features), 1)
+
+    def _log_densities(self, features: Tensor) -> Tensor:
+        """Of each component, with its weight."""
         distances = F.linear(features, self.factors).unflatten(1, self.offset.shape) - self.offset
-        return -torch.logsumexp(self.constant - (distances**2).sum(2) / 2, 1)
+        return self.constant - (distances**2).sum(2) / 2
 
     def round(self) -> None:
         """Keep what single precision holds, so that pickles are half as large and lose nothing."""
@@ -302,8 +335,14 @@ def _fit_normal(features: Tensor, k: int, added: float) -> tuple[Tensor, Tensor,
     mean = features.mean(0)
     unit = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
     covariance = (features - mean).T @ (features - mean) / len(features) + added * unit
-    factor = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), unit, upper=False)
-    return features.new_ones(1), mean[None], factor.T[None]
+    return features.new_ones(1), mean[None], _factors(covariance[None])
+
+
+def _factors(covariances: Tensor) -> Tensor:
+    """Upper Cholesky factors of the precisions, ``(k, d, d)``."""
+    unit = torch.eye(covariances.shape[1]).to(covariances).expand_as(covariances)
+    lower = torch.linalg.cholesky(covariances)
+    return torch.linalg.solve_triangular(lower, unit, upper=False).transpose(1, 2)
 
 
 class Joint(Density):
@@ -319,6 +358,12 @@ class Joint(Density):
         code, *others = features
         pairs = zip(self.mixtures, others, strict=True)
         return torch.stack([density(code, other) for density, other in pairs]).mean(0)
+
+    def update(self, n_known: int, *features: Tensor) -> None:
+        """As of a :class:`Mixture`."""
+        code, *others = features
+        for density, other in zip(self.mixtures, others, strict=True):
+            density.update(n_known, code, other)
 
     def round(self) -> None:
         """As of a :class:`Mixture`."""
@@ -352,6 +397,12 @@ class Neighbors(Mahalanobis):
         self.known = F.linear(features, self.whitening)
         self.squares = (self.known**2).sum(1)
         return self
+
+    def update(self, n_known: int, *features: Tensor) -> None:
+        """Take in more samples, beside the newest ``n_known``; the whitening stays."""
+        new = F.linear(self._reduce(features), self.whitening)
+        self.known = torch.cat([self.known[-n_known:], new])
+        self.squares = (self.known**2).sum(1)
 
     def _score(self, features: Tensor) -> Tensor:
         z = F.linear(features, self.whitening)

@@ -183,8 +183,8 @@ def test_batch_losses_are_averaged_by_passthrough_scoring(X):
         ("module__n_components", "parameter n_components"),
         ("module__hidden_channels", "parameter hidden_channels"),
         ("module__activation", "parameter activation"),
-        ("module__spatial_shape", "the shape of the data"),
-        ("module__n_channels", "the shape of the data"),
+        ("module__spatial_shape", "the data"),
+        ("module__n_channels", "the data"),
         ("optimizer__lr", "parameter learning_rate"),
     ],
 )

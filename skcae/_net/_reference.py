@@ -28,9 +28,9 @@ class Reference:
         self.score = score
         self.density = score.density() if score is not None and score.density else None
         self.n_errors, self.mean_square = 0, torch.zeros(())
-        # Of the density: the samples that it has learned from, and, while chunks are streamed,
-        # the newest ones and how many of them it does not know yet.
-        self.n_learned, self.recent, self.n_new = 0, None, 0
+        # Of the density: the samples that it has learned from and was fitted to, and, while chunks
+        # are streamed, the newest ones and how many came since the fit.
+        self.n_learned, self.n_fitted, self.recent, self.n_new = 0, 0, None, 0
 
     def with_score(self, score: Score | None) -> "Reference":
         """A copy; one for another score keeps only what is known of the errors."""
@@ -72,23 +72,38 @@ class Reference:
         self.n_errors = old + new
 
     def learn_features(self, features: Sequence[np.ndarray], streaming: bool, device) -> None:
-        """Take in the features of samples; of those of a stream only the newest count."""
+        """Take in the features of samples; of those of a stream only the newest count.
+
+        A chunk of a stream updates the density, until there are as many new samples as it was
+        fitted to: then it is fitted to those.
+        """
         if self.density is None:
             return
         sizes = [part.shape[1] for part in features]
         rows = np.concatenate(features, axis=1, dtype=np.float32)
         rows = rows[np.isfinite(rows).all(1)]
-        if streaming:
-            self.n_new += len(rows)
-            rows = rows if self.recent is None else np.concatenate([self.recent, rows])
-            rows = rows[-max(1, min(N_SAMPLES, N_KEPT // rows.shape[1])) :].copy()
-            self.recent = rows
-            if self.n_new < SHARE_NEW * self.n_learned:
-                return
-        self.density.fit(*torch.from_numpy(rows).double().to(device).split(sizes, 1))
+        if not len(rows):
+            raise ValueError(
+                "the function of anomaly_score returned no sample with finite features, so that "
+                "its density has nothing to learn; check the function, or the values of X."
+            )
+        updates = hasattr(self.density, "update")
+        newest = rows if self.recent is None else np.concatenate([self.recent, rows])
+        newest = newest[-max(1, min(N_SAMPLES, N_KEPT // rows.shape[1])) :].copy()
+        self.recent = newest if streaming or not updates else None
+        self.n_new += len(rows)
+        enough = len(newest) >= min(self.n_fitted, N_KEPT // rows.shape[1])
+        anew = enough and self.n_new >= SHARE_NEW * len(newest)
+        if streaming and updates and self.n_learned and not anew:
+            n_known = min(self.n_learned, max(1, N_SAMPLES - len(rows)))
+            self.density.update(n_known, *_split(rows, sizes, device))
+            self.n_learned = n_known + len(rows)
+        else:
+            rows = newest if streaming else rows
+            self.density.fit(*_split(rows, sizes, device))
+            self.n_learned, self.n_fitted, self.n_new = len(rows), len(rows), 0
         if hasattr(self.density, "round"):
             self.density.round()
-        self.n_learned, self.n_new = len(rows), 0
 
     # Scoring --------------------------------------------------------------------------------
 
@@ -102,8 +117,8 @@ class Reference:
             return features[0].squeeze(1)
         if not self.n_learned:
             raise ValueError(
-                "anomaly_score learns what is normal at the end of the training, which goes on; "
-                "until then call score, or pass anomaly_score='loss'."
+                "what is normal is learned at the end of a training, and load_params of net_ does "
+                "not bring it; until then call score, or pass anomaly_score='loss'."
             )
         return self._check_scores(self.density(*features), len(features[0]))
 
@@ -139,3 +154,8 @@ class Reference:
                 f"tensor with one value for each."
             )
         return scores.double()
+
+
+def _split(rows: np.ndarray, sizes: Sequence[int], device) -> tuple[Tensor, ...]:
+    """The features side by side in rows, in double precision on a device."""
+    return torch.from_numpy(rows).double().to(device).split(sizes, 1)

@@ -1,12 +1,17 @@
 """What a skorch user may call on ``net_``: in the units of `X`, or refused with a sentence."""
 
+import copy
+
 import numpy as np
 import torch
+from sklearn.utils import check_array
 from skorch import NeuralNet
 from skorch.callbacks import BatchScoring, EarlyStopping, EpochScoring
 
 from .._data._scaling import Scaling
-from .._data._validation import to_rows
+from .._data._stored import Stored
+from .._data._validation import check_unit_interval, to_rows
+from ._reference import Reference
 
 
 class StopTraining(Exception):  # noqa: N818 - a signal, not an error
@@ -53,13 +58,23 @@ class SkorchNet(NeuralNet):
     def on_batch_begin(self, net, **kwargs):
         pass  # skorch would open a row of history here; the trainer does
 
+    def __sklearn_clone__(self):
+        """A net with the same arguments; of callbacks, what cannot be copied is shared."""
+        arguments = self.get_params(deep=False)
+        callbacks = copy_callbacks(arguments.pop("callbacks"))
+        return type(self)(**copy.deepcopy(arguments), callbacks=callbacks)
+
     # Prediction -----------------------------------------------------------------------------
 
     def predict(self, X):
         """Reconstructions of `X`, of its shape and in its units, as from the estimator."""
+        self.check_is_fitted()
         rows, image_shape = to_rows(X)
-        rows = rows if hasattr(rows, "dtype") else np.asarray(rows)
-        if rows.ndim != 2 or rows.shape[1] != self.layout.n_features:
+        if not isinstance(rows, Stored):
+            rows = check_array(rows, dtype="numeric", input_name="X")
+        if self.loss.unit_interval:
+            check_unit_interval(rows, self.scaling, "the loss")
+        if rows.shape[1] != self.layout.n_features:
             raise ValueError(
                 f"X has the shape {tuple(np.shape(X))}, but the net was trained on samples of "
                 f"shape {self.layout.shape}; pass rows (n, {self.layout.n_features}) or images."
@@ -104,6 +119,29 @@ class SkorchNet(NeuralNet):
 
     fit = partial_fit = fit_loop = run_single_epoch = _refuse_training
     train_step = train_step_single = validation_step = evaluation_step = _refuse_training
+    get_loss = _refuse_training
+
+
+def copy_callbacks(callbacks):
+    """Copies of skorch's callbacks that share what cannot be copied, as the writer of a log."""
+    if not isinstance(callbacks, (list, tuple)):
+        return callbacks
+    return [_copy_callback(callback) for callback in callbacks]
+
+
+def _copy_callback(callback):
+    """A callback, or a pair of its name and it."""
+    if isinstance(callback, tuple):
+        return callback[0], _copy_callback(callback[1])
+    if isinstance(callback, type) or callback is None:
+        return callback
+    copied = copy.copy(callback)
+    for name, value in vars(callback).items():
+        try:
+            setattr(copied, name, copy.deepcopy(value))
+        except TypeError:  # locks, threads and open files
+            setattr(copied, name, value)
+    return copied
 
 
 class _ModuleInUnits:
@@ -130,6 +168,7 @@ class _ModuleInUnits:
                 "what save_params of such a net has written."
             )
         fields = {name: float(state[key]) for name, key in names.items()}
-        self.net.scaling = Scaling(**{**fields, "count": int(fields["count"])})
         weights = {key: v for key, v in state.items() if key not in names.values()}
         self.module.load_state_dict(weights)
+        self.net.scaling = Scaling(**{**fields, "count": int(fields["count"])})
+        self.net.reference_ = Reference(self.net.score)  # what is normal is not in the file

@@ -63,7 +63,7 @@ class Trainer:
         )
         self.step, self.n_steps = 0, 1
         self.lowest = {}
-        self.since_best, self.best = 0, None
+        self.since_best, self.best, self.stopped = 0, None, False
         self.base_rates = [float(group["lr"]) for group in net.optimizer_.param_groups]
         self.finite = self._copy_weights()
 
@@ -115,7 +115,10 @@ class Trainer:
             )
             self._remember_best()
         net.history.record("dur", time.perf_counter() - started)
-        net.notify("on_epoch_end", dataset_train=X, dataset_valid=None)
+        try:
+            net.notify("on_epoch_end", dataset_train=X, dataset_valid=None)
+        except StopTraining:  # of a callback, after this epoch
+            self.stopped = True
 
     # Steps ----------------------------------------------------------------------------------
 
@@ -224,7 +227,9 @@ class Trainer:
             self.since_best, self.best = 0, self._copy_weights()
 
     def _check_progress(self):
-        """Stop after ``patience`` epochs that were not better."""
+        """Stop where a callback asks for it, or after ``patience`` epochs that were not better."""
+        if self.stopped:
+            raise StopTraining
         if self.patience is not None and self.since_best >= self.patience:
             raise StopTraining
 

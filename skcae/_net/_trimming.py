@@ -6,8 +6,8 @@ from torch import Tensor
 
 
 def n_kept(n: int, trim: float) -> int:
-    """How many of ``n`` samples are left without the share ``trim``, rounded up."""
-    return n - math.ceil(round(trim * n, 6))
+    """How many of ``n`` samples are left without the share ``trim``, rounded up; at least one."""
+    return max(1, n - math.ceil(round(trim * n, 6)))
 
 
 def trimmed_mean(losses: Tensor, trim: float) -> Tensor:
