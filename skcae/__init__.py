@@ -7,6 +7,7 @@ modules      networks: encoder, decoder, and the two together
 losses       per-sample reconstruction losses and likelihoods
 priors       distributions of the codes of a variational autoencoder
 scores       anomaly scores
+densities    of the features of a score
 corruptions  noise that a denoising autoencoder learns to remove
 datasets     MNIST and Fashion-MNIST
 plots        displays of reconstructions, loss curves and codes

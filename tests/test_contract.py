@@ -500,6 +500,7 @@ def test_scikit_learn_callbacks(make, X, y):
 
         def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
             scores = fitted_estimator.score(X), fitted_estimator.predict(X)
+            assert len(fitted_estimator.summary())
             self.events.append((context.task_name, scores[0]))
 
     count = Count()

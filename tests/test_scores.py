@@ -96,6 +96,28 @@ def test_mixture_is_that_of_scikit_learn(features):
     np.testing.assert_allclose(Mixture(8).fit(features)(features), expected, rtol=1e-9)
 
 
+def test_a_normal_density_takes_in_more_samples_as_if_it_had_seen_all(features):
+    old, new = features[:700], features[700:] + 1
+    density = Mixture(1).fit(old)
+    density.update(len(old), new)
+    both = (torch.cat([old, new]) - old.mean(0)) / old.std(0, correction=0)
+    normal = multivariate_normal(both.mean(0), np.cov(both.T, bias=True) + 0.01 * np.eye(5))
+    np.testing.assert_allclose(density(torch.cat([old, new])), -normal.logpdf(both), rtol=1e-6)
+
+
+@pytest.mark.parametrize("density", [Mixture, Neighbors])
+def test_densities_follow_what_they_take_in(density):
+    def draw(mean, n=500):
+        generator = torch.Generator().manual_seed(mean)
+        return mean + torch.randn(n, 3, dtype=torch.float64, generator=generator)
+
+    fitted = density().fit(torch.cat([draw(0), draw(8)]))
+    before = fitted(draw(20)).mean() - fitted(draw(0)).mean()
+    for _ in range(4):
+        fitted.update(500, draw(20))
+    assert fitted(draw(20)).mean() - fitted(draw(0)).mean() < 0.5 * before
+
+
 def test_joint_is_the_mean_of_mixtures(features):
     code, one, two = features[:, :2], features[:, 2:3], features[:, 3:]
     expected = [
@@ -187,6 +209,25 @@ def test_partial_fit_learns_the_newest_data(digits, name):
         ae.partial_fit(images[y == 1])
     after = ae.score_samples(images[y == 1]).mean() - ae.score_samples(images[y == 0]).mean()
     assert after > before
+
+
+@pytest.mark.parametrize("name", ["joint", "neighbors"])
+def test_small_chunks_after_a_fit_keep_what_it_learned(digits, name):
+    images, y = digits
+    normal, other = images[y < 5], images[y >= 5][:200]
+    test, labels = (
+        np.concatenate([normal[700:], other]),
+        np.repeat([0, 1], [len(normal) - 700, 200]),
+    )
+    drops = []
+    for seed in range(3):
+        ae = ConvAutoencoder(8, hidden_channels=(8, 16), max_epochs=8, anomaly_score=name,
+                             random_state=seed).fit(normal[:400])  # fmt: skip
+        before = roc_auc_scorer(ae, test, labels)
+        for start in range(400, 480, 16):  # a fifth of the rows of the fit
+            ae.partial_fit(normal[start : start + 16])
+        drops.append(before - roc_auc_scorer(ae, test, labels))
+    assert np.mean(drops) < 0.05
 
 
 def test_scorer_takes_one_for_anomalies(digits):
