@@ -483,6 +483,7 @@ def test_fit_starts_afresh(make, X):
 
 
 def test_scikit_learn_callbacks(make, X, y):
+    y = y % 2
     callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
 
     class Count:

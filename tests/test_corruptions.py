@@ -101,7 +101,12 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
         noise = 0.4 * np.random.default_rng(seed).normal(size=X_test.shape).astype(np.float32)
         noisy = np.clip(X_test + noise, 0, 1)
         dae = DenoisingConvAutoencoder(
-            32, noise_level=0.4, clip_range=(0, 1), max_epochs=20, random_state=seed
+            32,
+            hidden_channels=(16, 32),
+            noise_level=0.4,
+            clip_range=(0, 1),
+            max_epochs=20,
+            random_state=seed,
         ).fit(X)
         error = np.mean((dae.reconstruct(noisy) - X_test) ** 2)
         assert error < 0.5 * np.mean((noisy - X_test) ** 2)

@@ -20,9 +20,9 @@ KINDS = [
 
 @pytest.fixture
 def fitted(make, digits):
-    X, y = digits[0][:100], digits[1][:100] % 2
+    X, y = digits[0][:60], digits[1][:60] % 2
     labels = (y,) if make.cls is ConditionalConvVAE else ()
-    estimator = make(calibration=0.3, device="cpu", max_epochs=20)
+    estimator = make(calibration=0.3, device="cpu")
     return estimator.fit(X, *labels), X, labels
 
 

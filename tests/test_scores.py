@@ -194,7 +194,8 @@ def test_joint_finds_what_the_loss_misses():
     normal, other = [0, 1, 2, 5, 6, 7], [3, 4]
     train, test = bars(1500, normal), np.concatenate([bars(300, normal), bars(300, other)])
     for seed in range(3):
-        ae = ConvAutoencoder(4, max_epochs=10, random_state=seed).fit(train)
+        ae = ConvAutoencoder(4, hidden_channels=(16, 32), max_epochs=10, random_state=seed)
+        ae.fit(train)
         assert roc_auc_scorer(ae, test, np.repeat([0, 1], 300)) > 0.98
 
 
@@ -330,7 +331,9 @@ def test_p_values_of_unseen_normal_data_are_uniform(digits, calibration):
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(len(images))
         old, new = images[order[:n]], images[order[n:]]
-        ae = ConvAutoencoder(8, max_epochs=5, calibration=calibration, random_state=seed).fit(old)
+        ae = ConvAutoencoder(
+            8, hidden_channels=(8, 16), max_epochs=5, calibration=calibration, random_state=seed
+        ).fit(old)
         shares.append([(ae.p_values(new) <= a).mean() for a in (0.1, 0.3, 0.5, 0.7, 0.9)])
         in_sample.append((ae.score_samples(new) < np.quantile(ae.score_samples(old), 0.1)).mean())
     # Three calibrations on 160 samples, or 400: three standard errors of their mean are 0.07.
@@ -482,7 +485,8 @@ def test_map_finds_a_patch(digits):
     mean, variance = images[:1200].mean(0), images[:1200].var(0)
     without = (test - mean) ** 2 / (variance + variance.mean())
     for seed in range(3):
-        ae = ConvAutoencoder(16, max_epochs=20, random_state=seed).fit(images[:1200])
+        ae = ConvAutoencoder(16, hidden_channels=(16, 32), max_epochs=20, random_state=seed)
+        ae.fit(images[:1200])
         found = roc_auc_score(truth.ravel(), ae.anomaly_map(test, sigma=0).ravel())
         assert found > roc_auc_score(truth.ravel(), without.ravel()) + 0.02
 

@@ -67,7 +67,7 @@ def test_what_fits_is_read_whole(X, memmap):
     ConditionalConvVAE(4, hidden_channels=(4, 8), max_epochs=3, random_state=0),
 ])  # fmt: skip
 def test_results_are_those_of_the_same_array_in_memory(estimator, X, memmap, digits):
-    y = digits[1] % 2
+    X, memmap, y = X[:900], memmap[:900], digits[1][:900] % 2
     inside, outside = (clone(estimator).fit(data, y) for data in (X, memmap))
     curves = outside.loss_curve_, inside.loss_curve_  # of other orders
     np.testing.assert_allclose(*curves, rtol=0.05, atol=0.05 * np.ptp(inside.loss_curve_))
@@ -142,7 +142,7 @@ def test_out_must_be_an_array(X, out):
 
 @pytest.mark.usefixtures("small")
 def test_output_for_labels(X, memmap, digits):
-    y = digits[1] % 2
+    X, memmap, y = X[:900], memmap[:900], digits[1][:900] % 2
     vae = ConditionalConvVAE(4, hidden_channels=(4,), max_epochs=1, random_state=0).fit(X, y)
     for data in (X, memmap):
         for labels in (y, None):
