@@ -1,10 +1,13 @@
 """How an estimator is fitted: it reads the data, makes a net, has it trained, and finishes."""
 
+import math
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.utils import check_consistent_length
 from torch.nn import Module
 
@@ -17,16 +20,22 @@ from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
+from ._net._start import loss_of_held_out, n_held_out, start_at_components
 from ._net._trainer import Trainer
 from ._observers import Progress, observe
 from ._parameters import check_net_params, choose, choose_batch_size, choose_device, draw_seed
 from ._private import safe_indexing
-from .losses import as_loss
+from .losses import as_loss, identity
 from .modules import Autoencoder
 from .scores import as_score
 
 # Of so many training rows scores are enough for the quartiles of "auto", and evidence for a view.
 N_FENCE, N_VIEW = 2000, 200
+# Below so many rows training starts at the principal components without a pilot, and on so many a
+# pilot is run at most; the shares of max_epochs that it takes, without them and with them.
+N_NO_PILOT, N_PILOT, PILOT_PLAIN, PILOT_LINEAR = 200, 2000, 0.7, 0.3
+# What the network is told, and how for each link of a loss.
+LINEAR_PATH, LINEAR_PATHS = "module__linear_path", {identity: True, torch.sigmoid: "logits"}
 ARCHITECTURE = (
     "hidden_channels",
     "hidden_units",
@@ -59,7 +68,7 @@ class Fitting:
             observers = observe(self, X, y, lambda net: self._view(net, own_rows, own_target))
             net = self._train(own_rows, own_target, layout, observers, earlier)
             vars(self).update(self._finish(net, own_rows, own_target, rows))
-            nets = [self._train_fold(rows, target, layout, index) for index, _ in folds]
+            nets = [self._train_fold(rows, target, layout, index, net) for index, _ in folds]
             self._calibrate(nets or [net], [take_rows(rows, index) for _, index in parts])
         return self
 
@@ -133,37 +142,112 @@ class Fitting:
 
     # Training -------------------------------------------------------------------------------
 
-    def _train(self, rows, target, layout, observers=(), earlier=None, streaming=False):
-        """A net trained on the rows, from ``earlier`` on where there is such."""
+    def _train(self, rows, target, layout, observers=(), earlier=None, streaming=False, like=None):
+        """A net trained on the rows, from ``earlier`` on where there is such.
+
+        It starts as the net ``like`` did, where that is given.
+        """
         chunk = earlier if streaming else None
         scaling = self._scale(rows, self._loss(), chunk and chunk.scaling)
-        net = self._make_net(layout, scaling, len(rows), paired=target is not None)
+        make = partial(self._make_net, layout, scaling, paired=target is not None)
+        linear = self._has_linear_path(make, rows, target, earlier or like, streaming)
+        net = make(len(rows), linear=linear)
         if earlier is not None:
             net.continue_from(earlier)
+        elif linear:
+            start_at_components(net, rows)
         inputs, targets = self._to_train(net, rows, target, streaming)
         stopping = self.early_stopping and not streaming
         train, valid = hold_out(
             inputs, self.validation_fraction if stopping else None, net.permutation
         )
-        # Weights that are computed from the data are to be set here.
+        weigh = linear and not streaming
+        if weigh and not stopping:
+            train, held_out = _hold_out_to_weigh(rows)
+        elif weigh:
+            held_out = valid
+        if weigh:
+            net.linear_path.share.fill_(1.0)
         epochs = 1 if streaming else self.max_epochs
-        Trainer(
+        self._make_trainer(
             net,
-            epochs=epochs,
-            lr_schedule=None if streaming else choose(LR_SCHEDULES, self.lr_schedule),
+            epochs,
             patience=self.n_iter_no_change if stopping else None,
-            trim=self.trim_fraction,
             streaming=streaming,
             observers=[*observers, *self._progress(epochs)],
         ).train(inputs, targets, train, valid)
+        if weigh:
+            loss_of_held_out(net, inputs, held_out)
         return net
 
-    def _train_fold(self, rows, target, layout, index):
+    def _make_trainer(self, net, epochs, streaming=False, **options):
+        schedule = None if streaming else choose(LR_SCHEDULES, self.lr_schedule)
+        return Trainer(
+            net,
+            epochs=epochs,
+            lr_schedule=schedule,
+            trim=self.trim_fraction,
+            streaming=streaming,
+            **options,
+        )
+
+    def _train_fold(self, rows, target, layout, index, like):
         """A net trained on some of the rows, for the calibration on the others."""
         rows, target = take_rows(rows, index), _take_target(target, index)
-        net = self._train(rows, target, layout)
+        net = self._train(rows, target, layout, like=like)
         net.learn_reference(rows, self._labels_of(target), self.trim_fraction)
         return net
+
+    # The start ------------------------------------------------------------------------------
+
+    def _has_linear_path(self, make, rows, target, like, streaming):
+        """Whether a linear path leads past the layers, as in the net ``like`` where given."""
+        if like is not None:
+            return like.linear_path is not None
+        given = (self.net_params or {}).get(LINEAR_PATH, False)
+        if given and target is not None:
+            raise ValueError(
+                f"net_params[{LINEAR_PATH!r}]={given!r} is for inputs that are their own targets; "
+                f"leave it out with target or labels."
+            )
+        if given != "auto" or not self._may_have_linear_path():
+            return bool(given) and given != "auto"
+        if streaming or n_held_out(len(rows)) == 0:
+            return streaming and len(rows) > self.n_components
+        if len(rows) < N_NO_PILOT:
+            return True
+        few = take_rows(rows, subsample(rows, N_PILOT, 0))
+        plain = self._run_pilot(make(len(few), pilot=True), few, PILOT_PLAIN)
+        linear = self._run_pilot(make(len(few), linear=True, pilot=True), few, PILOT_LINEAR)
+        return broadcast(linear < plain)
+
+    def _may_have_linear_path(self):
+        """Whether the code and the output are those of linear layers."""
+        entries = self.net_params or {}
+        bent = ("tied_weights", "code_activation", "output_activation")
+        return (
+            self.module is None
+            and self._network_class is Autoencoder
+            and self.n_components is not None
+            and self._loss().link in LINEAR_PATHS
+            and not any(entries.get(f"module__{name}") for name in bent)
+        )
+
+    def _linear_path_entry(self, linear):
+        """What the network is told of it."""
+        if LINEAR_PATH not in (self.net_params or {}):
+            return {}
+        return {LINEAR_PATH: linear and LINEAR_PATHS.get(self._loss().link, True)}
+
+    def _run_pilot(self, net, rows, share_of_epochs):
+        """The loss on held-out rows after a share of the epochs."""
+        inputs, _ = self._to_train(net, rows, None, False)
+        train, held_out = _hold_out_to_weigh(rows)
+        if net.linear_path is not None:
+            start_at_components(net, take_rows(rows, train))
+        epochs = math.ceil(share_of_epochs * self.max_epochs)
+        self._make_trainer(net, epochs).train(inputs, None, train, train[:0])
+        return loss_of_held_out(net, inputs, held_out)
 
     def _progress(self, epochs):
         """What prints: of several processes only the first."""
@@ -233,7 +317,7 @@ class Fitting:
 
     # The net --------------------------------------------------------------------------------
 
-    def _make_net(self, layout, scaling, n_samples, paired):
+    def _make_net(self, layout, scaling, n_samples, paired, linear=False, pilot=False):
         if isinstance(self.module, Module):
             raise TypeError(
                 f"module is an instance of {type(self.module).__name__}; pass its class, or a "
@@ -260,9 +344,11 @@ class Fitting:
             batch_size=choose_batch_size(self.batch_size, n_samples),
             **own,
             **self._net_options(),
-            **check_net_params(self.net_params, given, variational),
+            **check_net_params(self.net_params, given, variational)
+            | self._linear_path_entry(linear)
+            | ({"callbacks": None, "compile": False} if pilot else {}),
         ).initialize()
-        if net.code_size_ > layout.n_features:
+        if not pilot and net.code_size_ > layout.n_features:
             warnings.warn(
                 f"the code of {net.code_size_} values is larger than the {layout.n_features} "
                 f"features of X, so it need not learn anything; pass a smaller n_components, or "
@@ -297,6 +383,15 @@ class Fitting:
 
     def _loss_text(self):
         return f"{self._loss_parameter}={getattr(self, self._loss_parameter)!r}"
+
+
+def _hold_out_to_weigh(rows):
+    """Indices to train on, and of the rows that weigh the network against the linear path.
+
+    The same in every call, so that a warm start does not train on the latter.
+    """
+    held_out = subsample(rows, n_held_out(len(rows)), 0)
+    return np.setdiff1d(np.arange(len(rows)), held_out), held_out
 
 
 def _take_target(target, index):

@@ -29,7 +29,7 @@ WITHIN = {
     "_net": [
         *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_tiles", "_build"),
         *("_reference", "_state", "_skorch", "_anomalies", "_net", "_latent", "_importance"),
-        *("_variational", "_trainer"),
+        *("_variational", "_start", "_trainer"),
     ],
 }
 TORCH_ONLY = ("modules", "losses", "priors", "corruptions")

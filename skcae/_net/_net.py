@@ -141,6 +141,11 @@ class Net(AnomalyScoring, SkorchNet):
         return self.module in OWN_NETWORKS and not any(callable(v) for v in options.values())
 
     @property
+    def linear_path(self) -> nn.Module | None:
+        """What leads past the layers of one of our networks."""
+        return self.network.linear_path if self.module in OWN_NETWORKS else None
+
+    @property
     def network(self) -> nn.Module:
         """What has ``encode`` and ``decode``, without what is learned beside it."""
         return self.module_
@@ -202,7 +207,7 @@ class Net(AnomalyScoring, SkorchNet):
         The mean over the samples, without the share ``trim`` of them that has the largest.
         """
         with self.autocast():
-            output = self._output(inputs)
+            output = self.output(inputs)
             if not trim:
                 return self.criterion_.mean(output, target)
             return trimmed_mean(self.criterion_(output, target), trim)
@@ -239,6 +244,10 @@ class Net(AnomalyScoring, SkorchNet):
         """A tile as the network sees it."""
         return self._standardize(self.layout.fold(self._pad(rows)))
 
+    def standardize(self, rows: np.ndarray) -> Tensor:
+        """Rows as the network sees them."""
+        return self._standardize(self.layout.fold(to_tensor(rows, self.device)))
+
     def _standardize(self, x: Tensor) -> Tensor:
         return self.scaling.forward(x).float()
 
@@ -246,7 +255,8 @@ class Net(AnomalyScoring, SkorchNet):
         """The output of the network as rows in the units of the input."""
         return self.layout.unfold(self.scaling.inverse(self.loss.link(output.float())))
 
-    def _output(self, inputs: Tensor) -> Tensor:
+    def output(self, inputs: Tensor) -> Tensor:
+        """What the network makes of its inputs, before the link."""
         return self.module_.decode(self.module_.encode(inputs))
 
     def encode(self, X, out=None):
@@ -263,16 +273,14 @@ class Net(AnomalyScoring, SkorchNet):
 
     def reconstruct(self, X, out=None):
         """The rows ``X``, encoded and decoded."""
-        return self.map_tiles(
-            lambda rows: self._unfold(self._output(self._load(rows))), X, out=out
-        )
+        return self.map_tiles(lambda rows: self._unfold(self.output(self._load(rows))), X, out=out)
 
     def losses(self, X, y=None):
         """The loss of each row in the units of the input, float64."""
 
         def losses(rows, *target):
             x = self._load(rows)
-            return self.criterion_(self._output(x), self._load(*target) if target else x).double()
+            return self.criterion_(self.output(x), self._load(*target) if target else x).double()
 
         losses = self.loss_in_units(self.map_tiles(losses, X, *([] if y is None else [y])))
         return np.where(np.isnan(losses), np.inf, losses)  # overflow: as bad as can be

@@ -24,6 +24,7 @@ from ._layers import (
     flatten,
     layer,
 )
+from ._linear import LinearPath, zero_last_layer_
 
 
 def _finish(
@@ -268,6 +269,11 @@ padding, downsampling, code_activation
         See :class:`Decoder`.
     activation, normalization, activation_first
         Of both.
+    linear_path : bool or "logits"
+        Whether a linear path leads past the layers ``f`` and ``g``, to an output of values or of
+        logits: ``z = W (x - mean) + s f(x)`` and ``x_hat = W.T z + mean + s g(z)``, where ``W``
+        holds the principal components of the training data. It needs a size of the code, and
+        neither tied weights nor an activation on the code or the output.
 
     Examples
     --------
@@ -297,6 +303,7 @@ padding, downsampling, code_activation
         tied_weights: bool = False,
         code_activation: Choice = None,
         output_activation: Choice = None,
+        linear_path: bool | str = False,
     ) -> None:
         super().__init__()
         hidden_channels, hidden_units = list(hidden_channels), list(hidden_units)
@@ -332,20 +339,41 @@ padding, downsampling, code_activation
             output_activation=output_activation,
             **shared,
         )
+        self.linear_path: LinearPath | None = None
+        if linear_path:
+            if n_components is None or tied_weights or code_activation or output_activation:
+                raise ValueError(
+                    "linear_path=True needs n_components, and neither tied_weights nor "
+                    "code_activation nor output_activation; leave those out, or linear_path."
+                )
+            shape = (n_channels, *spatial_shape)
+            self.linear_path = LinearPath(n_components, shape, linear_path == "logits")
+
+    def start_linear_path_(self, components: Tensor, mean: Tensor) -> None:
+        """Have the network be the linear path alone, until it is trained."""
+        path = self.linear_path
+        assert path is not None
+        path.components.copy_(components)
+        path.mean.copy_(mean)
+        zero_last_layer_(self.encoder.dense)
+        zero_last_layer_(self.decoder.stages if len(self.decoder.stages) else self.decoder.dense)
 
     def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x)
+        return self.encode_in_steps(x)[0]
 
     def encode_in_steps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The code, and the feature map before the dense layers, where there are both."""
-        encoder = self.encoder
+        encoder, path, features = self.encoder, self.linear_path, None
         if not len(encoder.stages) or not len(encoder.dense):
-            return encoder(x), None
-        features = encoder.stages(x)
-        return encoder.code_activation(encoder.dense(flatten(features))), features
+            z = encoder(x)
+        else:
+            features = encoder.stages(x)
+            z = encoder.code_activation(encoder.dense(flatten(features)))
+        return z if path is None else path.encode(x) + path.share * z, features
 
     def decode(self, z: Tensor) -> Tensor:
-        return self.decoder(z)
+        path, x_hat = self.linear_path, self.decoder(z)
+        return x_hat if path is None else path.decode(z) + path.share * x_hat
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))

@@ -50,6 +50,10 @@ class VariationalAutoencoder(Autoencoder):
         condition: str = "both",
         **options: Any,
     ) -> None:
+        if options.get("linear_path"):
+            raise ValueError(
+                "a network with a distribution of the codes has no linear_path; leave it out."
+            )
         labelled_input = choose("condition", condition, CONDITIONS) and n_classes
         super().__init__(n_channels + labelled_input, spatial_shape, n_components, **options)
         self.n_labels_in = labelled_input

@@ -1,0 +1,60 @@
+"""Where training starts and what it is worth: principal components, and rows that are held out."""
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+
+from .._data._stored import subsample
+
+# Most values for principal components, and for those that are computed exactly; most rows that
+# are held out, and most in a batch of them; the shares of the network that are tried on them.
+N_VALUES, N_EXACT, N_HELD_OUT, N_BATCH = 2**25, 2**31, 500, 50
+SHARES = np.linspace(0, 1, 11)
+
+
+def n_held_out(n: int) -> int:
+    """A tenth of ``n`` rows, of few somewhat more."""
+    return min(max(n // 10, 8), n // 4, N_HELD_OUT)
+
+
+def start_at_components(net, X) -> None:
+    """Have the linear path be the principal components of rows, and the layers add nothing.
+
+    Of many rows those of a random part. Components beyond the rank of the data are zero.
+    """
+    rows = X[subsample(X, max(1, N_VALUES // X.shape[1]), net.seed)]
+    x = net.standardize(rows).flatten(1).cpu().numpy()
+    n_components = min(net.code_size_, *x.shape) if np.ptp(x) else 0
+    components = np.zeros((net.code_size_, x.shape[1]), np.float32)
+    exact = min(x.shape) ** 2 * max(x.shape) <= N_EXACT
+    if n_components:
+        solver = "full" if exact else "auto"
+        pca = PCA(n_components, svd_solver=solver, random_state=net.seed).fit(x)
+        components[:n_components] = pca.components_
+    mean = x.mean(0, dtype=np.float64).astype(np.float32)
+    with torch.no_grad():
+        net.network.start_linear_path_(torch.from_numpy(components), torch.from_numpy(mean))
+
+
+def loss_of_held_out(net, X, index: np.ndarray) -> float:
+    """The mean loss of some rows, corrupted as in training; the share of the network that makes
+    it lowest is set where there is a linear path.
+
+    ``X`` has ``batches``.
+    """
+    parts = np.array_split(index, -(-len(index) // N_BATCH))
+    with net.isolate_generators(), torch.inference_mode():
+        batches = [net.prepare(x, None) for x in X.batches(parts)]
+        if net.linear_path is None:
+            return _mean_loss(net, batches)
+        losses = [_mean_loss(net, batches, share) for share in SHARES]
+        best = int(np.argmin(losses))
+        net.linear_path.share.fill_(SHARES[best])
+    return losses[best]
+
+
+def _mean_loss(net, batches, share=None):
+    if share is not None:
+        net.linear_path.share.fill_(share)
+    losses = [net.criterion_(net.output(x), target).double() for x, target in batches]
+    return float(torch.cat(losses).mean())
