@@ -20,7 +20,7 @@ from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
-from ._net._start import loss_of_held_out, n_held_out, start_at_components
+from ._net._start import n_held_out, start_at_components, weigh_network
 from ._net._trainer import Trainer
 from ._observers import Progress, observe
 from ._parameters import check_net_params, choose, choose_batch_size, choose_device, draw_seed
@@ -158,16 +158,13 @@ class Fitting:
             start_at_components(net, rows)
         inputs, targets = self._to_train(net, rows, target, streaming)
         stopping = self.early_stopping and not streaming
-        train, valid = hold_out(
-            inputs, self.validation_fraction if stopping else None, net.permutation
-        )
-        weigh = linear and not streaming
-        if weigh and not stopping:
-            train, held_out = _hold_out_to_weigh(rows)
-        elif weigh:
-            held_out = valid
-        if weigh:
+        fraction = self.validation_fraction if stopping else None
+        train, valid = hold_out(inputs, fraction, net.permutation)
+        held_out = valid
+        if linear and not streaming:
             net.linear_path.share.fill_(1.0)
+            if not stopping:
+                train, held_out = _hold_out_to_weigh(rows)
         epochs = 1 if streaming else self.max_epochs
         self._make_trainer(
             net,
@@ -176,8 +173,8 @@ class Fitting:
             streaming=streaming,
             observers=[*observers, *self._progress(epochs)],
         ).train(inputs, targets, train, valid)
-        if weigh:
-            loss_of_held_out(net, inputs, held_out)
+        if linear and len(held_out):
+            weigh_network(net, inputs, held_out)
         return net
 
     def _make_trainer(self, net, epochs, streaming=False, **options):
@@ -205,6 +202,10 @@ class Fitting:
         if like is not None:
             return like.linear_path is not None
         given = (self.net_params or {}).get(LINEAR_PATH, False)
+        if given not in (False, True, "auto"):
+            raise ValueError(
+                f"net_params[{LINEAR_PATH!r}] is {given!r}; pass True, False or 'auto'."
+            )
         if given and target is not None:
             raise ValueError(
                 f"net_params[{LINEAR_PATH!r}]={given!r} is for inputs that are their own targets; "
@@ -235,7 +236,8 @@ class Fitting:
 
     def _linear_path_entry(self, linear):
         """What the network is told of it."""
-        if LINEAR_PATH not in (self.net_params or {}):
+        own = self.module is None and self._network_class is Autoencoder
+        if not own or LINEAR_PATH not in (self.net_params or {}):
             return {}
         return {LINEAR_PATH: linear and LINEAR_PATHS.get(self._loss().link, True)}
 
@@ -247,7 +249,7 @@ class Fitting:
             start_at_components(net, take_rows(rows, train))
         epochs = math.ceil(share_of_epochs * self.max_epochs)
         self._make_trainer(net, epochs).train(inputs, None, train, train[:0])
-        return loss_of_held_out(net, inputs, held_out)
+        return weigh_network(net, inputs, held_out)
 
     def _progress(self, epochs):
         """What prints: of several processes only the first."""

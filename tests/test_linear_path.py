@@ -48,7 +48,7 @@ def test_without_the_network_it_is_pca(digits, parameters):
     ae.net_.linear_path.share.zero_()
     pca = PCA(6, svd_solver="full").fit(X.reshape(100, -1))
     expected = pca.inverse_transform(pca.transform(X.reshape(100, -1))).reshape(X.shape)
-    if "loss" in parameters and parameters["loss"] == "binary_crossentropy":
+    if parameters.get("loss") == "binary_crossentropy":
         expected = expected.clip(0.02, 0.98)
     np.testing.assert_allclose(ae.reconstruct(X), expected, atol=1e-4)
 
@@ -73,6 +73,14 @@ def test_streams_and_warm_starts_go_on(digits):
     assert (ae.net_.linear_path.components == first).all()
 
 
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("given", ["auto", True])
+def test_a_handful_of_rows(digits, n, given):
+    X = digits[0][:n]
+    ae = ConvAutoencoder(2, net_params={"module__linear_path": given}, max_epochs=2)
+    assert np.isfinite(ae.fit(X).reconstruct(X)).all()
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 1e9])
 def test_constant_data(value):
     X = np.full((40, 6, 6), value)
@@ -88,5 +96,9 @@ def test_what_cannot_have_it_is_refused(digits):
         ).fit(X)
     with pytest.raises(ValueError, match="has no linear_path"):
         ConvVAE(4, net_params={"module__linear_path": True}).fit(X)
+    with pytest.raises(ValueError, match="has no linear_path"):
+        ConvVAE(4, net_params=AUTO).fit(X)
+    with pytest.raises(ValueError, match="pass True, False or 'auto'"):
+        ConvAutoencoder(4, net_params={"module__linear_path": "pca"}).fit(X)
     with pytest.raises(ValueError, match="inputs that are their own targets"):
         DenoisingConvAutoencoder(4, net_params=AUTO).fit(X, target=X)

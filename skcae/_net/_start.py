@@ -36,11 +36,10 @@ def start_at_components(net, X) -> None:
         net.network.start_linear_path_(torch.from_numpy(components), torch.from_numpy(mean))
 
 
-def loss_of_held_out(net, X, index: np.ndarray) -> float:
-    """The mean loss of some rows, corrupted as in training; the share of the network that makes
-    it lowest is set where there is a linear path.
+def weigh_network(net, X, index: np.ndarray) -> float:
+    """Weigh the network against its linear path, if it has one, by the loss of held-out rows.
 
-    ``X`` has ``batches``.
+    Returns their mean loss, corrupted as in training. ``X`` has ``batches``.
     """
     parts = np.array_split(index, -(-len(index) // N_BATCH))
     with net.isolate_generators(), torch.inference_mode():
