@@ -30,7 +30,7 @@ from .modules import Autoencoder
 from .scores import as_score
 
 # Of so many training rows scores are enough for the quartiles of "auto", and evidence for a view.
-N_FENCE, N_VIEW = 2000, 200
+N_FENCE, N_VIEW = 1000, 200
 # Below so many rows training starts at the principal components without a pilot, and on so many a
 # pilot is run at most; the shares of max_epochs that it takes, without them and with them.
 N_NO_PILOT, N_PILOT, PILOT_PLAIN, PILOT_LINEAR = 200, 2000, 0.7, 0.3

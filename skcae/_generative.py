@@ -40,7 +40,7 @@ class BaseVAE(BaseAutoencoder):
         }
 
     def _finish(self, net, rows, target, everything, streaming=False):
-        active = self._active_units(net, rows)
+        active = self._active_units(net, rows, target)
         if len(rows) > 1 and not active.any():
             warnings.warn(
                 "the codes do not depend on X: all of them have collapsed onto the prior, so "
@@ -54,11 +54,13 @@ class BaseVAE(BaseAutoencoder):
         return attributes | {"active_units_": active}
 
     def _view(self, net, rows, target):
-        return super()._view(net, rows, target) | {"active_units_": self._active_units(net, rows)}
+        view = super()._view(net, rows, target)
+        return view | {"active_units_": self._active_units(net, rows, target)}
 
-    def _active_units(self, net, rows):
-        """Which components of the code vary between some of the rows."""
-        means = net.encode(rows[:: -(-len(rows) // N_FENCE)])
+    def _active_units(self, net, rows, target):
+        """Which components of the code vary between some of the rows, given their labels."""
+        labels, step = self._labels_of(target), -(-len(rows) // N_FENCE)
+        means = net.encode(rows[::step], None if labels is None else labels[::step])
         return means.var(axis=0) > ACTIVE_VARIANCE
 
     def _code_and_label(self, rows, mixed):

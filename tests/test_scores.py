@@ -334,7 +334,8 @@ def test_p_values_of_unseen_normal_data_are_uniform(digits, calibration):
         ae = ConvAutoencoder(
             8, hidden_channels=(8, 16), max_epochs=5, calibration=calibration, random_state=seed
         ).fit(old)
-        shares.append([(ae.p_values(new) <= a).mean() for a in (0.1, 0.3, 0.5, 0.7, 0.9)])
+        p_values = ae.p_values(new)
+        shares.append([(p_values <= a).mean() for a in (0.1, 0.3, 0.5, 0.7, 0.9)])
         in_sample.append((ae.score_samples(new) < np.quantile(ae.score_samples(old), 0.1)).mean())
     # Three calibrations on 160 samples, or 400: three standard errors of their mean are 0.07.
     np.testing.assert_allclose(np.mean(shares, 0), [0.1, 0.3, 0.5, 0.7, 0.9], atol=0.07)

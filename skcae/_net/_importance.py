@@ -103,9 +103,10 @@ class ImportanceSampling:
         r""":math:`\log p(x|z)` and :math:`\log p(z) - \log q(z|x)`, ``(2, rows, n_samples)``.
 
         Pairs of row and draw are decoded in tiles of one constant size, whatever the number of
-        either. ``closed`` takes the divergence in closed form where the prior has one.
+        either, and larger than those of rows, as they are more. ``closed`` takes the divergence
+        in closed form where the prior has one.
         """
-        model, size, (n_rows, n_samples, _) = self.module_, self.tile_size_, noise.shape
+        model, size, (n_rows, n_samples, _) = self.module_, 4 * self.tile_size_, noise.shape
         (mean, logvar), noise = moments, noise.flatten(0, 1)
         deviation, n_pairs = torch.exp(0.5 * logvar), n_rows * n_samples
         terms = []
