@@ -130,10 +130,10 @@ class Fitting:
         """Whether a share of the samples is held out to calibrate on."""
         return self.calibration is not None and not isinstance(self.calibration, Integral)
 
-    def _scale(self, rows, loss, earlier=None):
+    def _scale(self, rows, layout, earlier=None):
         """The units of the data; those of an earlier chunk are brought up to date."""
-        if not loss.unit_interval:
-            return (earlier or Scaling()).updated(rows)
+        if not self._loss().unit_interval:
+            return (earlier or Scaling()).updated(rows, layout)
         if earlier is not None:
             return earlier
         scaling = Scaling.unit_interval(rows.dtype)
@@ -148,7 +148,7 @@ class Fitting:
         It starts as the net ``like`` did, where that is given.
         """
         chunk = earlier if streaming else None
-        scaling = self._scale(rows, self._loss(), chunk and chunk.scaling)
+        scaling = self._scale(rows, layout, chunk and chunk.scaling)
         make = partial(self._make_net, layout, scaling, paired=target is not None)
         linear = self._has_linear_path(make, rows, target, earlier or like, streaming)
         net = make(len(rows), linear=linear)

@@ -98,8 +98,8 @@ PARAMETERS = {
     "loss": _choice(LOSSES, callable, Loss, kind=f", callable or {LOSS_CLASS}", text="""
         What to minimize, averaged over the values of a sample. "binary_crossentropy" (nats) needs
         values in [0, 1] or unsigned integers, which are divided by the largest value of their
-        type. The others take any real data and standardize it inside, by one mean and one
-        standard deviation; results come back in the units of `X`. A callable
+        type. The others take any real data and standardize it inside, by the mean of
+        each channel and a standard deviation; results come back in the units of `X`. A callable
         ``loss(output, target)`` compares standardized tensors and returns a loss for each value
         or each sample."""),
     "likelihood": _choice(LIKELIHOODS, Likelihood, kind=" or :class:`~skcae.losses.Likelihood`",

@@ -444,8 +444,8 @@ def test_partial_fit_streams_chunks(make, digits):
     for chunk in chunks:
         ae.partial_fit(chunk)
     assert ae.n_iter_ == 18
-    assert ae.net_.scaling.shift == pytest.approx(np.mean(X * 10 + 3), rel=1e-6)
-    assert ae.net_.scaling.scale == pytest.approx(np.std(X * 10 + 3), rel=1e-6)
+    np.testing.assert_allclose(ae.net_.scaling.shift, np.mean(X * 10 + 3), rtol=1e-6)
+    assert ae.net_.scaling.unit == pytest.approx(np.std(X * 10 + 3), rel=1e-6)
     fallen = ae.loss_curve_[0] - ae.loss_curve_[-1]
     assert fallen > (0.2 * ae.loss_curve_[0] if "loss" in ae.get_params() else 5)
 

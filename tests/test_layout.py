@@ -1,6 +1,7 @@
 """Rows and images, channels, units."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skcae import ConvAutoencoder
+from skcae import ConvAutoencoder, ConvVAE
 from skcae._data._layout import Layout
 from skcae._data._scaling import Scaling
 
@@ -99,27 +100,29 @@ reals = st.floats(-1e6, 1e6, width=32)
 
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 5)), elements=reals),
-       st.integers(1, 4))  # fmt: skip
-def test_streamed_statistics_are_those_of_the_whole(X, n_chunks):
+       st.integers(1, 4), st.booleans())  # fmt: skip
+def test_streamed_statistics_are_those_of_the_whole(X, n_chunks, channels):
+    layout = Layout((X.shape[1], 1), 0) if channels else Layout((X.shape[1],))
     scaling = Scaling()
     for chunk in np.array_split(X, n_chunks):
         if len(chunk):
-            scaling = scaling.updated(chunk)
-    assert scaling.count == X.size
-    np.testing.assert_allclose(scaling.shift, X.mean(), rtol=1e-9, atol=1e-6)
-    np.testing.assert_allclose(scaling.variance, X.var(), rtol=1e-6, atol=1e-6)
+            scaling = scaling.updated(chunk, layout)
+    axis = None if layout.n_channels == 1 else 0
+    assert scaling.count * layout.n_channels == X.size
+    np.testing.assert_allclose(scaling.shift, np.ravel(X.mean(axis)), rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(scaling.variance, np.ravel(X.var(axis)), rtol=1e-6, atol=1e-6)
 
 
 def test_constant_data_keep_a_scale_of_one():
     for value in (0.0, 0.1, 1e8):
-        assert Scaling().updated(np.full((50, 7), value)).scale == 1.0
+        assert Scaling().updated(np.full((50, 7), value), Layout((7,))).scale == (1.0,)
 
 
 def test_unit_interval_by_type():
-    assert Scaling.unit_interval(np.dtype("u1")).scale == 255
-    assert Scaling.unit_interval(np.dtype("u2")).scale == 65535
+    assert Scaling.unit_interval(np.dtype("u1")).unit == 255
+    assert Scaling.unit_interval(np.dtype("u2")).unit == 65535
     for dtype in ("f4", "i8", "bool"):
-        assert Scaling.unit_interval(np.dtype(dtype)).scale == 1
+        assert Scaling.unit_interval(np.dtype(dtype)).unit == 1
 
 
 @pytest.mark.parametrize("dtype", ["f8", "i4", "u4", "i8"])
@@ -135,5 +138,84 @@ def test_statistics_do_not_overflow_in_the_type_of_the_data(dtype, scale):
     X = (np.random.default_rng(0).random((60, 6, 6)) * scale).astype(dtype)
     ae = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X)
     double = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X.astype("f8"))
-    assert ae.net_.scaling.scale == pytest.approx(np.std(X.astype("f8")), rel=1e-6)
+    assert ae.net_.scaling.unit == pytest.approx(np.std(X.astype("f8")), rel=1e-6)
     np.testing.assert_allclose(ae.transform(X), double.transform(X), atol=0.02)
+
+
+# Channels ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sensors(digits):
+    """Digits as three sensors: other parts of the image, other units."""
+    images = digits[0][:400, 1:7].astype("f8")
+    parts = [images[:, :, shift : shift + 6] for shift in range(3)]
+    return np.stack([20 + 3 * parts[0], 101_325 + 400 * parts[1], 0.4 + 0.02 * parts[2]], 1)
+
+
+@pytest.fixture(params=[ConvAutoencoder, ConvVAE])
+def having_channels(request):
+    return partial(request.param, 8, hidden_channels=(8, 16), max_epochs=15)
+
+
+def errors_in_deviations(ae, X, axes=(0, 2, 3)):
+    error = ae.reconstruct(X).astype("f8") - X
+    return np.sqrt((error**2).mean(axes)) / X.std(axes)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_channels_of_different_units_are_all_reconstructed(sensors, axis, having_channels):
+    X = np.moveaxis(sensors, 1, axis if axis < 0 else axis + 1)
+    axes = tuple(i for i in range(4) if i != (axis % 3) + 1)
+    for seed in range(3):
+        ae = having_channels(channel_axis=axis, random_state=seed).fit(X)
+        errors = errors_in_deviations(ae, X, axes)
+        assert errors.max() < 0.8
+        assert errors.max() < 1.5 * errors.min()
+
+
+def test_units_of_channels_do_not_matter(sensors, having_channels):
+    units, offsets = np.array([[[0.125]], [[8.0]], [[2.0]]]), np.array([[[1]], [[-3]], [[8]]])
+    X = sensors * units + offsets
+    ae, other = (
+        having_channels(channel_axis=0, max_epochs=2, random_state=0).fit(x) for x in (sensors, X)
+    )
+    np.testing.assert_allclose(other.transform(X), ae.transform(sensors), atol=0.02)
+    gap = other.score_samples(X) - ae.score_samples(sensors)
+    density = 36 * np.log(units).sum() if "likelihood" in ae.get_params() else 0
+    np.testing.assert_allclose(gap, -density, atol=0.05 * np.ptp(ae.score_samples(sensors)))
+    plain = ae.anomaly_map(sensors, standardize=False, sigma=0)
+    np.testing.assert_allclose(
+        other.anomaly_map(X, standardize=False, sigma=0), plain * units**2, rtol=0.1, atol=1e-2
+    )
+
+
+def test_channels_of_one_unit_share_a_scale(digits):
+    images = digits[0].astype("f8")
+    colours = np.stack([images, 3 + 2 * images, images / 3], axis=-1)
+    ae = ConvAutoencoder(4, channel_axis=-1, max_epochs=1, random_state=0).fit(colours)
+    scaling = ae.net_.scaling
+    np.testing.assert_allclose(scaling.shift, colours.mean((0, 1, 2)), rtol=1e-5)
+    within = np.sqrt(colours.var((0, 1, 2)).mean())
+    np.testing.assert_allclose(scaling.scale, within, rtol=1e-5)
+    error = np.mean((ae.reconstruct(colours) - colours) ** 2, axis=(1, 2, 3))
+    ae.set_params(anomaly_score="loss").fit(colours)
+    np.testing.assert_allclose(-ae.score_samples(colours), error, rtol=1e-3)
+
+
+def test_a_channel_that_never_varies_has_no_unit(sensors):
+    X = np.concatenate([sensors[:, :2], np.full_like(sensors[:, :1], 7)], 1)
+    ae = ConvAutoencoder(8, channel_axis=0, max_epochs=5, random_state=0).fit(X)
+    assert ae.net_.scaling.scale[2] == 1
+    np.testing.assert_allclose(ae.reconstruct(X)[:, 2], 7, atol=0.5)
+
+
+def test_the_first_chunk_decides_on_units(sensors):
+    ae = ConvAutoencoder(4, channel_axis=0, random_state=0)
+    for chunk in np.array_split(sensors, 4):
+        ae.partial_fit(chunk)
+    np.testing.assert_allclose(ae.net_.scaling.shift, sensors.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(ae.net_.scaling.scale, sensors.std((0, 2, 3)), rtol=1e-5)
+    alike = sensors / sensors.std((0, 2, 3), keepdims=True)
+    ae = ConvAutoencoder(4, channel_axis=0, random_state=0).partial_fit(alike).partial_fit(sensors)
+    assert ae.net_.scaling.is_common

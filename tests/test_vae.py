@@ -68,10 +68,10 @@ def linear(request):
     X = 3 * (rng.normal(size=(400, 2)) @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(400, 6)))
     vae = ConvVAE(2, input_shape=(6,), module=Linear, max_epochs=60, learning_rate=0.02,
                   batch_size=50, random_state=request.param).fit(X + 1)  # fmt: skip
-    model, scaling = vae.net_.module_, vae.net_.scaling
+    model, (shift,), scale = vae.net_.module_, vae.net_.scaling.shift, vae.net_.scaling.unit
     W = model.network.decoder.weight.detach().double()
-    mean = model.network.decoder.bias.detach().double() * scaling.scale + scaling.shift
-    cov = (W @ W.T + model.variance.double() * torch.eye(6)) * scaling.scale**2
+    mean = model.network.decoder.bias.detach().double() * scale + shift
+    cov = (W @ W.T + model.variance.double() * torch.eye(6)) * scale**2
     exact = torch.distributions.MultivariateNormal(mean, cov).log_prob(torch.from_numpy(X + 1))
     return vae, X[:100] + 1, exact.numpy()[:100]
 
@@ -199,7 +199,7 @@ def test_gaussian_variance_is_the_mean_squared_error(digits):
     mean, std = vae.posterior(X)
     noise = np.random.default_rng(0).normal(size=mean.shape).astype(np.float32)
     squares = np.mean((vae.inverse_transform(mean + std * noise) - X) ** 2)
-    variance = float(vae.net_.module_.variance) * vae.net_.scaling.scale**2
+    variance = float(vae.net_.module_.variance) * vae.net_.scaling.unit**2
     assert variance == pytest.approx(squares, rel=0.15)
 
 
@@ -683,7 +683,7 @@ def test_trimming_leaves_outliers_out_of_the_variance(rows):
     variances = []
     for trim in 0.0, 0.2:
         net = clone(vae).set_params(trim_fraction=trim).fit(dirty).net_
-        variances.append(float(net.module_.variance) * net.scaling.scale**2)
+        variances.append(float(net.module_.variance) * net.scaling.unit**2)
     assert variances[1] < 0.5 * variances[0]
 
 

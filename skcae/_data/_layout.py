@@ -5,6 +5,8 @@ import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -51,6 +53,12 @@ class Layout:
         if self.channel_axis is None:
             return self.shape
         return self.shape[: self.channel_axis] + self.shape[self.channel_axis + 1 :]
+
+    def channels_of(self, rows):
+        """The values of each channel in an array of rows, as arrays."""
+        if self.channel_axis is None:
+            return [rows]
+        return list(np.moveaxis(rows.reshape(-1, *self.shape), self.channel_axis + 1, 0))
 
     def fold(self, x):
         """Tensor of rows ``(n, n_features)`` to ``(n, n_channels, *spatial)``."""

@@ -95,9 +95,9 @@ def check_unit_interval(rows, scaling, parameter, name="X", when_read=False):
 
 def _check_unit_interval(rows, scaling, parameter, name):
     low, high = rows.min(), rows.max()
-    if low < 0 or high > scaling.scale:
+    if low < 0 or high > scaling.unit:
         raise ValueError(
-            f"{parameter} needs values in [0, {scaling.scale:g}], but {name} has values from "
+            f"{parameter} needs values in [0, {scaling.unit:g}], but {name} has values from "
             f"{low:g} to {high:g}; rescale it, for instance with MinMaxScaler(clip=True), or use "
             f"{parameter.partition('=')[0]}={ANY_REAL[parameter.partition('=')[0]]!r}."
         )

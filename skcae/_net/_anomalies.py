@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._data._scaling import to_channels
 from .._data._stored import slices, subsample
 from ..scores import Evidence
 from ._build import OWN_NETWORKS
@@ -42,9 +43,13 @@ class AnomalyScoring:
 
     def error_in_units(self, errors):
         """Errors of values in the units of the input."""
+        return errors * self.scaling.unit ** self._error_power()
+
+    def _error_power(self):
+        """The power of the unit in which the errors of values are."""
         two = torch.zeros(2, self.layout.n_channels, *self.layout.spatial)
         has_values = self.loss.function(two, two).shape == two.shape
-        return errors * self.scaling.scale ** (self.loss.power if has_values else 2)
+        return self.loss.power if has_values else 2
 
     def learn_reference(self, X, labels=None, trim=0.0, streaming=False):
         """Learn what is normal from some of the rows, anew unless they are a chunk of a stream.
@@ -88,6 +93,12 @@ class AnomalyScoring:
 
     def error_map(self, X, standardize=True, labels=None):
         """The error of each value, ``(n, n_features)``, float32."""
-        errors_of = self.reference_.error_map if standardize else lambda e: e.values.double()
+        power = self._error_power()
+
+        def in_units(evidence):
+            values = evidence.values.double()
+            return values * to_channels(self.scaling.scale, values) ** power
+
+        errors_of = self.reference_.error_map if standardize else in_units
         errors = self.map_evidence(lambda e: self.layout.unfold(errors_of(e)), X, labels)
-        return (errors if standardize else self.error_in_units(errors)).astype(np.float32)
+        return errors.astype(np.float32)

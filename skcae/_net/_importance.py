@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._data._scaling import to_channels
 from ..priors import normal_log_prob
 
 # Random draws that are held at once: 16 MB.
@@ -133,7 +134,9 @@ class ImportanceSampling:
         """
         noise = np.empty((len(rows), n_samples, self.code_size_), np.float32)
         # From double precision: the same for every type of X, and for minus zero.
-        keys = (np.asarray(rows, np.float64) - self.scaling.shift) / self.scaling.scale
+        x = self.layout.fold(torch.from_numpy(np.array(rows, np.float64)))
+        x = (x - to_channels(self.scaling.shift, x)) / to_channels(self.scaling.scale, x)
+        keys = self.layout.unfold(x).numpy()
         with np.errstate(over="ignore"):
             keys = keys.astype(np.float32) + np.float32(0.0)
         seed = self.seed.to_bytes(8, "little")

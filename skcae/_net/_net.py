@@ -287,7 +287,7 @@ class Net(AnomalyScoring, SkorchNet):
 
     def loss_in_units(self, losses):
         """Losses of standardized data in the units of the input."""
-        return losses * self.scaling.scale**self.loss.power
+        return losses * self.scaling.unit**self.loss.power
 
     # Reading --------------------------------------------------------------------------------
 

@@ -167,8 +167,9 @@ class _ModuleInUnits:
                 "the file has no units of the data, which this net needs beside the weights; load "
                 "what save_params of such a net has written."
             )
-        fields = {name: float(state[key]) for name, key in names.items()}
+        fields = {name: state[key].tolist() for name, key in names.items()}
         weights = {key: v for key, v in state.items() if key not in names.values()}
         self.module.load_state_dict(weights)
-        self.net.scaling = Scaling(**{**fields, "count": int(fields["count"])})
+        count = int(fields.pop("count"))
+        self.net.scaling = Scaling(**{k: tuple(v) for k, v in fields.items()}, count=count)
         self.net.reference_ = Reference(self.net.score)  # what is normal is not in the file

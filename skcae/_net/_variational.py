@@ -118,7 +118,7 @@ class VariationalNet(ImportanceSampling, Net):
 
     def loss_in_units(self, losses):
         """A density of standardized data in the units of the input."""
-        shift = self.layout.n_features * math.log(self.scaling.scale)
+        shift = self.layout.n_features * np.mean(np.log(self.scaling.scale))
         return losses + (shift if self.loss.density else 0.0)
 
     # Codes ----------------------------------------------------------------------------------
@@ -206,8 +206,8 @@ class VariationalNet(ImportanceSampling, Net):
         x_hat = self.loss.link(self.module_.decode(mean, y).float())
         return Evidence(x, x_hat, (x_hat - x) ** 2, mean, self._data_range(), features)
 
-    def error_in_units(self, errors):
-        return errors * self.scaling.scale**2
+    def _error_power(self):
+        return 2
 
     # Labels ---------------------------------------------------------------------------------
 
