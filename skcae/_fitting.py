@@ -20,7 +20,7 @@ from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
-from ._net._start import n_held_out, start_at_components, weigh_network
+from ._net._start import is_clearly_less, n_held_out, start_at_components, weigh_network
 from ._net._trainer import Trainer
 from ._observers import Progress, observe
 from ._parameters import check_net_params, choose, choose_batch_size, choose_device, draw_seed
@@ -201,8 +201,8 @@ class Fitting:
         """Whether a linear path leads past the layers, as in the net ``like`` where given."""
         if like is not None:
             return like.linear_path is not None
-        given = (self.net_params or {}).get(LINEAR_PATH, False)
-        if given not in (False, True, "auto"):
+        given = (self.net_params or {}).get(LINEAR_PATH)
+        if given not in (None, False, True, "auto"):
             raise ValueError(
                 f"net_params[{LINEAR_PATH!r}] is {given!r}; pass True, False or 'auto'."
             )
@@ -211,8 +211,8 @@ class Fitting:
                 f"net_params[{LINEAR_PATH!r}]={given!r} is for inputs that are their own targets; "
                 f"leave it out with target or labels."
             )
-        if given != "auto" or not self._may_have_linear_path():
-            return bool(given) and given != "auto"
+        if given not in (None, "auto") or target is not None or not self._may_have_linear_path():
+            return given is True
         if streaming or n_held_out(len(rows)) == 0:
             return streaming and len(rows) > self.n_components
         if len(rows) < N_NO_PILOT:
@@ -220,7 +220,7 @@ class Fitting:
         few = take_rows(rows, subsample(rows, N_PILOT, 0))
         plain = self._run_pilot(make(len(few), pilot=True), few, PILOT_PLAIN)
         linear = self._run_pilot(make(len(few), linear=True, pilot=True), few, PILOT_LINEAR)
-        return broadcast(linear < plain)
+        return broadcast(not is_clearly_less(plain, linear))
 
     def _may_have_linear_path(self):
         """Whether the code and the output are those of linear layers."""
@@ -232,17 +232,18 @@ class Fitting:
             and self.n_components is not None
             and self._loss().link in LINEAR_PATHS
             and not any(entries.get(f"module__{name}") for name in bent)
+            and not self.trim_fraction  # what would be left out decides on principal components
         )
 
     def _linear_path_entry(self, linear):
         """What the network is told of it."""
+        if linear:
+            return {LINEAR_PATH: LINEAR_PATHS.get(self._loss().link, True)}
         own = self.module is None and self._network_class is Autoencoder
-        if not own or LINEAR_PATH not in (self.net_params or {}):
-            return {}
-        return {LINEAR_PATH: linear and LINEAR_PATHS.get(self._loss().link, True)}
+        return {LINEAR_PATH: False} if own and LINEAR_PATH in (self.net_params or {}) else {}
 
     def _run_pilot(self, net, rows, share_of_epochs):
-        """The loss on held-out rows after a share of the epochs."""
+        """The losses of held-out rows after a share of the epochs."""
         inputs, _ = self._to_train(net, rows, None, False)
         train, held_out = _hold_out_to_weigh(rows)
         if net.linear_path is not None:

@@ -19,6 +19,8 @@ from skcae._net._skorch import StopTraining
 from skcae.losses import Loss
 from skcae.modules import Autoencoder, initialize_
 
+PLAIN = {"module__linear_path": False}
+
 
 @pytest.fixture
 def X(digits):
@@ -39,7 +41,8 @@ def test_training_is_the_plain_torch_loop(X):
     raw = Loss(lambda output, target: (output - target) ** 2, unit_interval=True)
     ae = ConvAutoencoder(
         4, hidden_channels=(4, 8), loss=raw, optimizer="adam", lr_schedule="constant",
-        learning_rate=1e-2, batch_size=33, max_epochs=3, precision="float32", random_state=0,
+        learning_rate=1e-2, batch_size=33, max_epochs=3, precision="float32", net_params=PLAIN,
+        random_state=0,
     ).fit(X)  # fmt: skip
     generator = torch.Generator().manual_seed(ae.net_.seed)
     network = initialize_(Autoencoder(1, (8, 8), 4, (4, 8)), generator)
@@ -105,7 +108,7 @@ def test_every_optimizer_lowers_the_loss(optimizer, X):
     rate = {"sgd": 0.1}.get(optimizer, 5e-3)
     ae = ConvAutoencoder(
         4, hidden_channels=(4, 8), optimizer=optimizer, learning_rate=rate, max_epochs=8,
-        random_state=0,
+        net_params=PLAIN, random_state=0,
     ).fit(X)  # fmt: skip
     assert ae.loss_curve_[-1] < 0.8 * ae.loss_curve_[0]
 
@@ -113,7 +116,8 @@ def test_every_optimizer_lowers_the_loss(optimizer, X):
 def test_an_optimizer_that_calls_a_closure(X):
     ae = ConvAutoencoder(
         4, hidden_channels=(4, 8), optimizer=torch.optim.LBFGS, learning_rate=1.0, max_epochs=3,
-        batch_size=200, net_params={"optimizer__line_search_fn": "strong_wolfe"}, random_state=0,
+        batch_size=200, net_params={**PLAIN, "optimizer__line_search_fn": "strong_wolfe"},
+        random_state=0,
     ).fit(X)  # fmt: skip
     assert ae.loss_curve_[-1] < 0.6 * ae.loss_curve_[0]
 
@@ -128,7 +132,7 @@ def test_learning_rate_follows_the_schedule(schedule, X):
 
     ConvAutoencoder(
         4, hidden_channels=(4,), learning_rate=0.01, lr_schedule=schedule, batch_size=20,
-        max_epochs=5, net_params={"callbacks": [Watch()]}, random_state=0,
+        max_epochs=5, net_params={**PLAIN, "callbacks": [Watch()]}, random_state=0,
     ).fit(X)  # fmt: skip
     assert len(seen) == 50
     assert max(seen) == pytest.approx(0.01, rel=1e-6)
@@ -152,7 +156,7 @@ def test_early_stopping_keeps_the_best_weights(digits):
     X = np.random.default_rng(0).normal(size=(80, 8, 8))  # noise: it can only overfit
     ae = ConvAutoencoder(
         32, early_stopping=True, validation_fraction=0.25, n_iter_no_change=3, max_epochs=100,
-        lr_schedule="constant", random_state=0,
+        lr_schedule="constant", net_params=PLAIN, random_state=0,
     ).fit(X)  # fmt: skip
     curve = ae.validation_loss_curve_
     assert ae.n_iter_ < 100
@@ -366,7 +370,8 @@ def test_what_compiling_leaves_behind(X, monkeypatch):
         np.testing.assert_array_equal(fast.transform(X), plain.transform(X))
         assert ("encode" in vars(fast.net_.module_)) == (module is Own)
         assert "decode" not in vars(fast.net_.module_)
-    ConvAutoencoder(4, max_epochs=1, net_params={"compile": True, "callbacks": [Copy()]}).fit(X)
+    options = {**PLAIN, "compile": True, "callbacks": [Copy()]}
+    ConvAutoencoder(4, max_epochs=1, net_params=options).fit(X)
     for weight in copies[0].parameters():
         weight.data.zero_()
     assert not copies[0].train().encode(torch.ones(3, 1, 8, 8)).any()

@@ -42,7 +42,7 @@ def make_estimator(**overrides):
         learning_rate=2e-3,
         max_epochs=20,
         batch_size=64,
-        net_params={"module__activation_first": True},
+        net_params={"module__activation_first": True, "module__linear_path": False},
         random_state=0,
     ).set_params(**overrides)
 

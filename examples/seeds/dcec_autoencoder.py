@@ -40,7 +40,11 @@ def make_estimator(**overrides):
         lr_schedule="constant",
         max_epochs=10,
         batch_size=128,
-        net_params={"module__padding": (2, 2, 0), "module__decoder_channels": (64, 32)},
+        net_params={
+            "module__padding": (2, 2, 0),
+            "module__decoder_channels": (64, 32),
+            "module__linear_path": False,
+        },
         random_state=0,
     ).set_params(**overrides)
 

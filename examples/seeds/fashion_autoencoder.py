@@ -42,6 +42,7 @@ def make_estimator(**overrides):
             "module__upsampling": "nearest",
             "module__padding": 0,
             "module__decoder_channels": (8,),
+            "module__linear_path": False,
             "optimizer__alpha": 0.9,
             "optimizer__eps": 1e-7,
         },

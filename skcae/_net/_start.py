@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.decomposition import PCA
 
 from .._data._stored import subsample
@@ -13,8 +14,8 @@ SHARES = np.linspace(0, 1, 11)
 
 
 def n_held_out(n: int) -> int:
-    """A tenth of ``n`` rows, of few somewhat more."""
-    return min(max(n // 10, 8), n // 4, N_HELD_OUT)
+    """A tenth of ``n`` rows, of few up to a quarter."""
+    return min(max(n // 10, 20), n // 4, N_HELD_OUT)
 
 
 def start_at_components(net, X) -> None:
@@ -28,32 +29,38 @@ def start_at_components(net, X) -> None:
     components = np.zeros((net.code_size_, x.shape[1]), np.float32)
     exact = min(x.shape) ** 2 * max(x.shape) <= N_EXACT
     if n_components:
-        solver = "full" if exact else "auto"
-        pca = PCA(n_components, svd_solver=solver, random_state=net.seed).fit(x)
-        components[:n_components] = pca.components_
+        pca = PCA(n_components, svd_solver="full" if exact else "auto", random_state=net.seed)
+        with config_context(array_api_dispatch=False):  # of the user's; it takes another solver
+            components[:n_components] = pca.fit(x).components_
     mean = x.mean(0, dtype=np.float64).astype(np.float32)
     with torch.no_grad():
         net.network.start_linear_path_(torch.from_numpy(components), torch.from_numpy(mean))
 
 
-def weigh_network(net, X, index: np.ndarray) -> float:
+def weigh_network(net, X, index: np.ndarray) -> np.ndarray:
     """Weigh the network against its linear path, if it has one, by the loss of held-out rows.
 
-    Returns their mean loss, corrupted as in training. ``X`` has ``batches``.
+    Returns the loss of each, corrupted as in training. ``X`` has ``batches``.
     """
     parts = np.array_split(index, -(-len(index) // N_BATCH))
     with net.isolate_generators(), torch.inference_mode():
         batches = [net.prepare(x, None) for x in X.batches(parts)]
         if net.linear_path is None:
-            return _mean_loss(net, batches)
-        losses = [_mean_loss(net, batches, share) for share in SHARES]
-        best = int(np.argmin(losses))
+            return _losses(net, batches)
+        losses = [_losses(net, batches, share) for share in SHARES]
+        best = int(np.argmin([values.mean() for values in losses]))
         net.linear_path.share.fill_(SHARES[best])
     return losses[best]
 
 
-def _mean_loss(net, batches, share=None):
+def is_clearly_less(losses: np.ndarray, others: np.ndarray) -> bool:
+    """Whether the mean of losses is below that of others by more than chance, a standard error."""
+    gains = others - losses
+    return bool(gains.mean() > gains.std(ddof=1) / len(gains) ** 0.5)
+
+
+def _losses(net, batches, share=None):
     if share is not None:
         net.linear_path.share.fill_(share)
     losses = [net.criterion_(net.output(x), target).double() for x, target in batches]
-    return float(torch.cat(losses).mean())
+    return torch.cat(losses).cpu().numpy()
