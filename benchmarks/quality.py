@@ -137,8 +137,8 @@ MODELS = {
     "ConvAutoencoder": lambda k, axis, seed: ConvAutoencoder(
         k, channel_axis=axis, random_state=seed
     ),
-    "linear path": lambda k, axis, seed: ConvAutoencoder(
-        k, channel_axis=axis, random_state=seed, net_params={"module__linear_path": "auto"}
+    "no linear path": lambda k, axis, seed: ConvAutoencoder(
+        k, channel_axis=axis, random_state=seed, net_params={"module__linear_path": False}
     ),
     "ConvVAE": lambda k, axis, seed: ConvVAE(k, channel_axis=axis, random_state=seed),
 }

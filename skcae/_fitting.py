@@ -23,7 +23,14 @@ from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
 from ._net._start import is_clearly_less, n_held_out, start_at_components, weigh_network
 from ._net._trainer import Trainer
 from ._observers import Progress, observe
-from ._parameters import check_net_params, choose, choose_batch_size, choose_device, draw_seed
+from ._parameters import (
+    check_net_params,
+    choose,
+    choose_batch_size,
+    choose_device,
+    choose_hidden_channels,
+    draw_seed,
+)
 from ._private import safe_indexing
 from .losses import as_loss, identity
 from .modules import Autoencoder
@@ -372,6 +379,9 @@ class Fitting:
             arguments |= {
                 name: getattr(self, name) for name in ARCHITECTURE if hasattr(self, name)
             }
+            arguments["hidden_channels"] = choose_hidden_channels(
+                self.hidden_channels, layout.spatial
+            )
         return {f"module__{name}": value for name, value in arguments.items()}
 
     def _net_options(self):

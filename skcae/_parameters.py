@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import os
 import textwrap
 from numbers import Integral, Real
@@ -60,9 +61,12 @@ PARAMETERS = {
         Axis of one sample that holds the channels: -1 for ``(32, 32, 3)``, 0 for
         ``(3, 32, 32)``. None: there are no channels."""),
     # Architecture
-    "hidden_channels": Parameter(["array-like"], "tuple of int", """
-        Filters of each convolutional stage; each stage halves the sides. ``()`` is a dense
-        network. The decoder mirrors the encoder."""),
+    "hidden_channels": Parameter([StrOptions({"auto"}), "array-like"], '"auto" or tuple of int',
+                                 """
+        Filters of each convolutional stage; each stage halves the sides. The decoder mirrors the
+        encoder. "auto" follows the shape of a sample: two stages of 32 and 64 filters, of volumes
+        16 and 32; for sides above 45 three stages or more, of 16, 32 and then 64 filters.
+        ``()`` is a dense network."""),
     "hidden_units": Parameter(["array-like"], "tuple of int", """
         Widths of dense layers between the feature map and the code."""),
     "kernel_size": Parameter([_at_least(1), "array-like"], "int or tuple of int", """
@@ -317,6 +321,15 @@ def choose(table, value):
 def choose_batch_size(batch_size, n_samples):
     """For "auto" about 50 steps an epoch, with 16 to 128 samples each."""
     return min(max(n_samples // 50, 16), 128) if batch_size == "auto" else batch_size
+
+
+def choose_hidden_channels(hidden_channels, spatial):
+    """For "auto" two to five stages, until the longest side is about 8."""
+    if not isinstance(hidden_channels, str):
+        return hidden_channels
+    n_stages = min(max(round(math.log2(max(spatial) / 8)), 2), 5)
+    first = 32 if n_stages == 2 and len(spatial) < 3 else 16
+    return tuple(min(first * 2**stage, 64) for stage in range(n_stages))
 
 
 def draw_seed(random_state):

@@ -60,7 +60,7 @@ class ConvVAE(BaseVAE):
         *,
         input_shape=None,
         channel_axis=None,
-        hidden_channels=(32, 64),
+        hidden_channels="auto",
         hidden_units=(),
         kernel_size=3,
         activation="relu",
