@@ -19,7 +19,7 @@ def pca_error(X, X_test, n_components):
 def test_noise_is_reconstructed_as_by_pca():
     for seed in range(2):
         X = np.random.default_rng(seed).normal(3, 2, (80, 6, 6))
-        ae = ConvAutoencoder(5, net_params=AUTO, random_state=seed).fit(X[:60])
+        ae = ConvAutoencoder(5, random_state=seed).fit(X[:60])
         error = np.mean((ae.reconstruct(X[60:]) - X[60:]) ** 2)
         assert error < 1.02 * pca_error(X[:60], X[60:], 5)
 
@@ -27,7 +27,7 @@ def test_noise_is_reconstructed_as_by_pca():
 def test_few_rows_are_reconstructed_better_than_by_pca(digits):
     X = digits[0]
     for seed in range(2):
-        ae = ConvAutoencoder(8, net_params=AUTO, random_state=seed).fit(X[:150])
+        ae = ConvAutoencoder(8, random_state=seed).fit(X[:150])
         assert 0 < float(ae.net_.linear_path.share) <= 1
         error = np.mean((ae.reconstruct(X[1000:]) - X[1000:]) ** 2)
         assert error < 0.95 * pca_error(X[:150], X[1000:], 8)
@@ -43,7 +43,7 @@ def test_few_rows_are_reconstructed_better_than_by_pca(digits):
 def test_without_the_network_it_is_pca(digits, parameters):
     X = digits[0][:100]
     ae = ConvAutoencoder(
-        6, **{"hidden_channels": (4,), **parameters}, net_params=AUTO, max_epochs=2, random_state=0
+        6, **{"hidden_channels": (4,), **parameters}, max_epochs=2, random_state=0
     ).fit(X)
     ae.net_.linear_path.share.zero_()
     pca = PCA(6, svd_solver="full").fit(X.reshape(100, -1))
@@ -54,19 +54,21 @@ def test_without_the_network_it_is_pca(digits, parameters):
 
 
 def test_a_pilot_decides(digits):
-    ae = ConvAutoencoder(
-        4, hidden_channels=(4,), net_params=AUTO, max_epochs=3, random_state=0
-    ).fit(digits[0][:300])
+    ae = ConvAutoencoder(4, hidden_channels=(4,), max_epochs=3, random_state=0).fit(
+        digits[0][:300]
+    )
     always = clone(ae).set_params(net__module__linear_path=True).fit(digits[0][:300])
     assert ae.net_.linear_path is not None  # three epochs are too few without it
     np.testing.assert_array_equal(ae.transform(digits[0][:9]), always.transform(digits[0][:9]))
+    never = clone(ae).set_params(max_epochs=20, net__module__linear_path=False).fit(digits[0])
+    ae.set_params(max_epochs=20).fit(digits[0])
+    assert ae.net_.linear_path is None  # there is enough to learn
+    np.testing.assert_array_equal(ae.transform(digits[0][:9]), never.transform(digits[0][:9]))
 
 
 def test_streams_and_warm_starts_go_on(digits):
     X = digits[0][:120]
-    ae = DenoisingConvAutoencoder(
-        4, noise_level=0.1, net_params=AUTO, max_epochs=2, random_state=0
-    )
+    ae = DenoisingConvAutoencoder(4, noise_level=0.1, max_epochs=2, random_state=0)
     first = ae.partial_fit(X).net_.linear_path.components.clone()
     assert (ae.partial_fit(X[:3]).net_.linear_path.components == first).all()
     ae.set_params(warm_start=True).fit(X)
@@ -84,7 +86,7 @@ def test_a_handful_of_rows(digits, n, given):
 @pytest.mark.parametrize("value", [0.0, 0.3, 1e9])
 def test_constant_data(value):
     X = np.full((40, 6, 6), value)
-    ae = ConvAutoencoder(2, net_params=AUTO, max_epochs=2, random_state=0).fit(X)
+    ae = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X)
     np.testing.assert_allclose(ae.reconstruct(X), X, rtol=1e-5, atol=1e-5)
 
 
@@ -102,3 +104,5 @@ def test_what_cannot_have_it_is_refused(digits):
         ConvAutoencoder(4, net_params={"module__linear_path": "pca"}).fit(X)
     with pytest.raises(ValueError, match="inputs that are their own targets"):
         DenoisingConvAutoencoder(4, net_params=AUTO).fit(X, target=X)
+    assert DenoisingConvAutoencoder(4, max_epochs=1).fit(X, target=X).net_.linear_path is None
+    assert ConvAutoencoder(4, max_epochs=1, trim_fraction=0.1).fit(X).net_.linear_path is None

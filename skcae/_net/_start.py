@@ -48,7 +48,8 @@ def weigh_network(net, X, index: np.ndarray) -> np.ndarray:
         if net.linear_path is None:
             return _losses(net, batches)
         losses = [_losses(net, batches, share) for share in SHARES]
-        best = int(np.argmin([values.mean() for values in losses]))
+        means = [values.mean() for values in losses]
+        best = int(np.argmin(np.nan_to_num(means, nan=np.inf, posinf=np.inf)))
         net.linear_path.share.fill_(SHARES[best])
     return losses[best]
 
