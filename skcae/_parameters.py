@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch.nn import Module
 
 from ._net._distributed import rank_and_size
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
@@ -186,8 +187,10 @@ PARAMETERS = {
         be called later."""),
     # Engine
     "net_params": Parameter([dict, None], "dict", """
-        What few need: ``callbacks`` of skorch; arguments of the optimizer and of the network,
-        ``optimizer__betas``, ``module__padding`` (see :class:`skcae.modules.Autoencoder`);
+        What few need: ``callbacks`` of skorch; ``augmentation``, a module that changes training
+        samples at random, as :class:`skcae.augmentations.Shift` does; arguments of the
+        optimizer and of the network, ``optimizer__betas``, ``module__padding`` (see
+        :class:`skcae.modules.Autoencoder`);
         ``compile=True``, which trains with the network compiled by :func:`torch.compile`, and
         ``compile__mode``; of variational autoencoders ``kl_warmup``, the share of the steps of
         `fit` over which `beta` rises from 0, and ``free_bits``, nats that each component of the
@@ -382,7 +385,7 @@ def check_count(name, value):
 
 
 NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
-NET_OPTIONS = ("callbacks", "compile")
+NET_OPTIONS = ("augmentation", "callbacks", "compile")
 
 
 def check_net_params(net_params, given, variational):
@@ -413,6 +416,11 @@ def check_net_params(net_params, given, variational):
 def _check_net_option(name, value):
     if name == "callbacks" and not _are_callbacks(value):
         raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
+    if name == "augmentation" and not isinstance(value, Module | None):
+        raise ValueError(
+            f"net_params['augmentation'] is {value!r}; pass an instance of a torch.nn.Module, as "
+            f"skcae.augmentations.Shift(1) is."
+        )
     if name == "compile" and not isinstance(value, bool):
         raise ValueError(f"net_params['compile'] is {value!r}; pass a bool.")
     low, high = BOUND_OPTIONS.get(name, (-np.inf, np.inf))

@@ -19,8 +19,8 @@ ROWS = [
     ["_net"],
     ["_data"],
     [
-        *("_private", "modules", "losses", "priors", "corruptions", "densities", "scores"),
-        *("datasets", "plots"),
+        *("_private", "modules", "losses", "priors", "corruptions", "augmentations"),
+        *("densities", "scores", "datasets", "plots"),
     ],
 ]
 # The same within the packages of machinery, lowest first.
@@ -32,7 +32,7 @@ WITHIN = {
         *("_variational", "_start", "_trainer"),
     ],
 }
-TORCH_ONLY = ("modules", "losses", "priors", "corruptions")
+TORCH_ONLY = ("modules", "losses", "priors", "corruptions", "augmentations")
 MOST_LINES, MOST_METHODS = 450, 30
 
 

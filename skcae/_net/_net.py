@@ -52,8 +52,8 @@ class Net(AnomalyScoring, SkorchNet):
         Of all that is random.
     score : Score or None
         The anomaly score; None is the loss.
-    corruption : Module or None
-        Noise that is added in training.
+    corruption, augmentation : Module or None
+        Noise that is added in training, and changes of inputs and targets alike.
     precision : {"auto", "float32", "bfloat16"}
         Of training.
     estimator : str
@@ -72,12 +72,14 @@ class Net(AnomalyScoring, SkorchNet):
         seed: int,
         score=None,
         corruption=None,
+        augmentation=None,
         precision="auto",
         estimator="its estimator",
         **options,
     ):
         self.loss, self.layout, self.scaling, self.seed = loss, layout, scaling, seed
-        self.score, self.corruption, self.precision = score, corruption, precision
+        self.score, self.precision = score, precision
+        self.corruption, self.augmentation = corruption, augmentation
         self.estimator = estimator
         defaults = {
             "criterion": PerSampleLoss,
@@ -94,8 +96,13 @@ class Net(AnomalyScoring, SkorchNet):
         self.generator_ = torch.Generator().manual_seed(self.seed)
         self.noise_generator_ = torch.Generator(self.device).manual_seed(self.seed + 1 + rank)
         super().initialize()
-        corruption = copy.deepcopy(self.corruption)
-        self.corrupt_ = None if corruption is None else _Corrupter(corruption, self.device)
+        self.corrupt_, self.augment_ = (
+            None if module is None else _Changer(module, name, self.device)
+            for name, module in (
+                ("corruption", self.corruption),
+                ("augmentation", self.augmentation),
+            )
+        )
         self.reference_ = Reference(self.score)
         self.module_.train(False)
         return self
@@ -187,10 +194,21 @@ class Net(AnomalyScoring, SkorchNet):
 
     def isolate_generators(self):
         """A context where code of the user's draws repeatably, and moves no global generator."""
-        owns_noise = self.corrupt_ is None or self.corrupt_.takes_generator
+        owns_noise = all(c is None or c.takes_generator for c in (self.corrupt_, self.augment_))
         if self.owns_weights and owns_noise:
             return nullcontext()
         return seeded_globally(draw_seed(self.generator_), self.device)
+
+    def augment(self, x: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """A training batch, changed at random, and a target that is a sample alike."""
+        if self.augment_ is None:
+            return x, target
+        x = x if x.is_floating_point() else x.float()
+        if target is None or target.shape != x.shape:  # labels stay what they are
+            return self.augment_(x, self.noise_generator_), target
+        pairs = torch.cat([x, target.to(x.dtype)], 1)
+        x, target = self.augment_(pairs, self.noise_generator_).tensor_split(2, 1)
+        return x, target
 
     def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the network sees of a batch and what it must give back, standardized."""
@@ -318,21 +336,21 @@ class Net(AnomalyScoring, SkorchNet):
         ]
 
 
-class _Corrupter:
-    """A corruption that is always active, given the generator if it takes one."""
+class _Changer:
+    """A module that changes batches, always active, given the generator if it takes one."""
 
-    def __init__(self, corruption, device):
-        self.corruption = corruption.to(device).train()
-        self.takes_generator = "generator" in inspect.signature(corruption.forward).parameters
+    def __init__(self, module, name, device):
+        self.module, self.name = copy.deepcopy(module).to(device).train(), name
+        self.takes_generator = "generator" in inspect.signature(module.forward).parameters
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        noisy = self.corruption(x, generator) if self.takes_generator else self.corruption(x)
-        if noisy.shape != x.shape:
+        changed = self.module(x, generator) if self.takes_generator else self.module(x)
+        if changed.shape != x.shape:
             raise ValueError(
-                f"corruption returned shape {tuple(noisy.shape)} for a batch of shape "
+                f"{self.name} returned shape {tuple(changed.shape)} for a batch of shape "
                 f"{tuple(x.shape)}; it must keep the shape."
             )
-        return noisy
+        return changed
 
 
 def _note_shape(shapes, name, layer, inputs, output):

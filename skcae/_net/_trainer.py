@@ -138,7 +138,9 @@ class Trainer:
         losses = torch.empty(len(own), dtype=torch.float64, device=net.device)
         for i, (x, target) in enumerate(zip(X.batches(own), targets, strict=False)):
             weight = n_ranks * len(x) / len(batches[i])
-            losses[i] = self._run_step(*net.prepare(x, target), self._advance(), weight)
+            losses[i] = self._run_step(
+                *net.prepare(*net.augment(x, target)), self._advance(), weight
+            )
         sizes = torch.tensor([len(part) for part in own], dtype=torch.float64)
         return sum_over_processes(losses @ to_device(sizes, net.device)) / len(index)
 
