@@ -38,7 +38,7 @@ from .scores import as_score
 
 # Of so many training rows scores are enough for the quartiles of "auto", and evidence for a view.
 N_FENCE, N_VIEW = 1000, 200
-# Below so many rows training starts at the principal components without a pilot, and on so many a
+# Up to so many rows training starts at the principal components without a pilot, and on so many a
 # pilot is run at most; the shares of max_epochs that it takes, without them and with them.
 N_NO_PILOT, N_PILOT, PILOT_PLAIN, PILOT_LINEAR = 200, 2000, 0.7, 0.3
 # What the network is told, and how for each link of a loss.
@@ -222,7 +222,7 @@ class Fitting:
             return given is True
         if streaming or n_held_out(len(rows)) == 0:
             return streaming and len(rows) > self.n_components
-        if len(rows) < N_NO_PILOT:
+        if len(rows) <= N_NO_PILOT:
             return True
         few = take_rows(rows, subsample(rows, N_PILOT, 0))
         plain = self._run_pilot(make(len(few), pilot=True), few, PILOT_PLAIN)

@@ -148,7 +148,7 @@ def test_statistics_do_not_overflow_in_the_type_of_the_data(dtype, scale):
 @pytest.fixture
 def sensors(digits):
     """Digits as three sensors: other parts of the image, other units."""
-    images = digits[0][:400, 1:7].astype("f8")
+    images = digits[0][:200, 1:7].astype("f8")
     parts = [images[:, :, shift : shift + 6] for shift in range(3)]
     return np.stack([20 + 3 * parts[0], 101_325 + 400 * parts[1], 0.4 + 0.02 * parts[2]], 1)
 
@@ -163,15 +163,14 @@ def errors_in_deviations(ae, X, axes=(0, 2, 3)):
     return np.sqrt((error**2).mean(axes)) / X.std(axes)
 
 
-@pytest.mark.parametrize("axis", [0, 1, -1])
-def test_channels_of_different_units_are_all_reconstructed(sensors, axis, having_channels):
+@pytest.mark.parametrize(("axis", "seed"), [(0, 0), (1, 1), (-1, 2)])
+def test_channels_of_different_units_are_all_reconstructed(sensors, axis, seed, having_channels):
     X = np.moveaxis(sensors, 1, axis if axis < 0 else axis + 1)
     axes = tuple(i for i in range(4) if i != (axis % 3) + 1)
-    for seed in range(3):
-        ae = having_channels(channel_axis=axis, random_state=seed).fit(X)
-        errors = errors_in_deviations(ae, X, axes)
-        assert errors.max() < 0.8
-        assert errors.max() < 1.5 * errors.min()
+    ae = having_channels(channel_axis=axis, random_state=seed).fit(X)
+    errors = errors_in_deviations(ae, X, axes)
+    assert errors.max() < 0.8
+    assert errors.max() < 1.5 * errors.min()
 
 
 def test_units_of_channels_do_not_matter(sensors, having_channels):
