@@ -20,7 +20,7 @@ from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
-from ._net._start import is_clearly_less, n_held_out, start_at_components, weigh_network
+from ._net._start import n_held_out, needs_no_path, start_at_components, weigh_network
 from ._net._trainer import Trainer
 from ._observers import Progress, observe
 from ._parameters import (
@@ -227,7 +227,7 @@ class Fitting:
         few = take_rows(rows, subsample(rows, N_PILOT, 0))
         plain = self._run_pilot(make(len(few), pilot=True), few, PILOT_PLAIN)
         linear = self._run_pilot(make(len(few), linear=True, pilot=True), few, PILOT_LINEAR)
-        return broadcast(not is_clearly_less(plain, linear))
+        return broadcast(not needs_no_path(plain, linear))
 
     def _may_have_linear_path(self):
         """Whether the code and the output are those of linear layers."""

@@ -11,6 +11,8 @@ from .._data._stored import subsample
 # are held out, and most in a batch of them; the shares of the network that are tried on them.
 N_VALUES, N_EXACT, N_HELD_OUT, N_BATCH = 2**25, 2**31, 500, 50
 SHARES = np.linspace(0, 1, 11)
+# By so much a network alone may fall short of one beside PCA in a pilot.
+NEARLY = 1.03
 
 
 def n_held_out(n: int) -> int:
@@ -40,24 +42,28 @@ def start_at_components(net, X) -> None:
 def weigh_network(net, X, index: np.ndarray) -> np.ndarray:
     """Weigh the network against its linear path, if it has one, by the loss of held-out rows.
 
-    Returns the loss of each, corrupted as in training. ``X`` has ``batches``.
+    Returns the loss of each row, corrupted as in training, for each share of the network that was
+    tried, ``(n_shares, n)``; the first is that of the linear path alone. ``X`` has ``batches``.
     """
     parts = np.array_split(index, -(-len(index) // N_BATCH))
     with net.isolate_generators(), torch.inference_mode():
         batches = [net.prepare(x, None) for x in X.batches(parts)]
         if net.linear_path is None:
-            return _losses(net, batches)
-        losses = [_losses(net, batches, share) for share in SHARES]
-        means = [values.mean() for values in losses]
-        best = int(np.argmin(np.nan_to_num(means, nan=np.inf, posinf=np.inf)))
+            return _losses(net, batches)[None]
+        losses = np.stack([_losses(net, batches, share) for share in SHARES])
+        best = int(np.argmin(np.nan_to_num(losses.mean(1), nan=np.inf, posinf=np.inf)))
         net.linear_path.share.fill_(SHARES[best])
-    return losses[best]
+    return losses
 
 
-def is_clearly_less(losses: np.ndarray, others: np.ndarray) -> bool:
-    """Whether the mean of losses is below that of others by more than chance, a standard error."""
-    gains = others - losses
-    return bool(gains.mean() > gains.std(ddof=1) / len(gains) ** 0.5)
+def needs_no_path(alone: np.ndarray, beside: np.ndarray) -> bool:
+    """Whether a network does better alone, by held-out losses of pilots, ``(n_shares, n)`` each.
+
+    It must be better than PCA, but may fall a little short of the network beside PCA, since it
+    gains more from the epochs that a pilot lacks.
+    """
+    loss, losses = alone.mean(), beside.mean(1)
+    return bool(loss < losses[0] and loss <= NEARLY * np.nanmin(losses))
 
 
 def _losses(net, batches, share=None):
