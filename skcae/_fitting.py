@@ -161,6 +161,8 @@ class Fitting:
         net = make(len(rows), linear=linear)
         if earlier is not None:
             net.continue_from(earlier)
+            if linear:
+                net.network.absorb_share_()
         elif linear:
             start_at_components(net, rows)
         inputs, targets = self._to_train(net, rows, target, streaming)
@@ -168,10 +170,8 @@ class Fitting:
         fraction = self.validation_fraction if stopping else None
         train, valid = hold_out(inputs, fraction, net.permutation)
         held_out = valid
-        if linear and not streaming:
-            net.linear_path.share.fill_(1.0)
-            if not stopping:
-                train, held_out = _hold_out_to_weigh(rows)
+        if linear and not streaming and not stopping:
+            train, held_out = _hold_out_to_weigh(rows)
         epochs = 1 if streaming else self.max_epochs
         self._make_trainer(
             net,
@@ -206,10 +206,8 @@ class Fitting:
 
     def _has_linear_path(self, make, rows, target, like, streaming):
         """Whether a linear path leads past the layers, as in the net ``like`` where given."""
-        if like is not None:
-            return like.linear_path is not None
         given = (self.net_params or {}).get(LINEAR_PATH)
-        if given not in (None, False, True, "auto"):
+        if not (given is None or given == "auto" or isinstance(given, (bool, np.bool_))):
             raise ValueError(
                 f"net_params[{LINEAR_PATH!r}] is {given!r}; pass True, False or 'auto'."
             )
@@ -218,10 +216,20 @@ class Fitting:
                 f"net_params[{LINEAR_PATH!r}]={given!r} is for inputs that are their own targets; "
                 f"leave it out with target or labels."
             )
-        if given not in (None, "auto") or target is not None or not self._may_have_linear_path():
-            return given is True
-        if streaming or n_held_out(len(rows)) == 0:
-            return streaming and len(rows) > self.n_components
+        wanted = None if given is None or given == "auto" else bool(given)
+        if like is not None:
+            has = like.linear_path is not None
+            if wanted not in (None, has):
+                raise ValueError(
+                    f"net_params[{LINEAR_PATH!r}]={given!r}, but the earlier fit, from which "
+                    f"training goes on, was {'with' if has else 'without'} the path; leave the "
+                    f"entry out, or pass warm_start=False and call fit."
+                )
+            return has
+        if wanted is not None or target is not None or not self._may_have_linear_path():
+            return bool(wanted)
+        if streaming:
+            return len(rows) > self.n_components
         if len(rows) <= N_NO_PILOT:
             return True
         few = take_rows(rows, subsample(rows, N_PILOT, 0))
@@ -256,7 +264,7 @@ class Fitting:
         if net.linear_path is not None:
             start_at_components(net, take_rows(rows, train))
         epochs = math.ceil(share_of_epochs * self.max_epochs)
-        self._make_trainer(net, epochs).train(inputs, None, train, train[:0])
+        self._make_trainer(net, epochs, pilot=True).train(inputs, None, train, train[:0])
         return weigh_network(net, inputs, held_out)
 
     def _progress(self, epochs):

@@ -4,7 +4,11 @@ An augmentation is a :class:`torch.nn.Module` that maps a batch ``x`` of shape
 ``(n, n_channels, *spatial)``, in the units of the input, to a changed copy. In training every
 batch passes through it, before any noise, and what a sample is to give back changes with it. One
 of your own may take ``generator`` as a second argument, to draw from the estimator's generator.
+Pairs, given as `X` and `target`, pass through it as one batch of ``2 * n_channels`` channels, the
+input's first, so that both are changed alike.
 """
+
+from numbers import Integral
 
 import torch
 from torch import Generator, Tensor, nn
@@ -30,9 +34,9 @@ class Shift(nn.Module):
 
     def __init__(self, most: int = 1) -> None:
         super().__init__()
-        if not isinstance(most, int) or most < 1:
+        if not isinstance(most, Integral) or isinstance(most, bool) or most < 1:
             raise ValueError(f"most={most!r} must be an integer of at least 1, in positions.")
-        self.most = most
+        self.most = int(most)
 
     def forward(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         for axis in range(2, x.ndim):

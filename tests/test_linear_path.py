@@ -6,6 +6,8 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
+from skcae._data import _stored
+from skcae._data._stored import Stored
 
 AUTO = {"module__linear_path": "auto"}
 
@@ -76,7 +78,7 @@ def test_streams_and_warm_starts_go_on(digits):
     assert (ae.net_.linear_path.components == first).all()
 
 
-@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
 @pytest.mark.parametrize("given", ["auto", True])
 def test_a_handful_of_rows(digits, n, given):
     X = digits[0][:n]
@@ -107,3 +109,45 @@ def test_what_cannot_have_it_is_refused(digits):
         DenoisingConvAutoencoder(4, net_params=AUTO).fit(X, target=X)
     assert DenoisingConvAutoencoder(4, max_epochs=1).fit(X, target=X).net_.linear_path is None
     assert ConvAutoencoder(4, max_epochs=1, trim_fraction=0.1).fit(X).net_.linear_path is None
+
+
+def test_a_network_of_no_weight_learns_from_further_data(digits):
+    X = digits[0]
+    ae = ConvAutoencoder(16, max_epochs=3, random_state=0).fit(X[:60])
+    ae.net_.linear_path.share.zero_()
+    before = ae.reconstruct(X[1200:])
+    chunk = ConvAutoencoder(16, random_state=0, warm_start=True)
+    vars(chunk).update({k: v for k, v in vars(ae).items() if k not in chunk.get_params()})
+    chunk.set_params(max_epochs=1, learning_rate=1e-12).partial_fit(X[:60])
+    np.testing.assert_allclose(
+        chunk.reconstruct(X[1200:]), before, atol=0.05
+    )  # goes on from there
+    errors = [np.mean((before - X[1200:]) ** 2)]
+    for start in range(0, 1200, 100):
+        ae.partial_fit(X[start : start + 100])
+    errors.append(np.mean((ae.reconstruct(X[1200:]) - X[1200:]) ** 2))
+    assert errors[1] < 0.9 * errors[0]
+
+
+@pytest.mark.parametrize("given", [True, False, np.True_, np.False_])
+def test_an_earlier_fit_and_the_entry_agree(digits, given):
+    X = digits[0][:60]
+    entry = {"module__linear_path": given}
+    ae = ConvAutoencoder(4, max_epochs=1, warm_start=True, net_params=entry).fit(X)
+    assert (ae.net_.linear_path is not None) == bool(given)
+    ae.fit(X)
+    ae.set_params(net_params={"module__linear_path": not given})
+    with pytest.raises(ValueError, match="from which training goes on"):
+        ae.fit(X)
+    with pytest.raises(ValueError, match="from which training goes on"):
+        ae.partial_fit(X)
+
+
+@pytest.mark.parametrize("n", [3, 30, 60, 120])
+def test_rows_are_held_out_of_stored_arrays_as_of_others(digits, n, monkeypatch, tmp_path):
+    monkeypatch.setattr(_stored, "WHOLE", 0)
+    np.save(tmp_path / "X.npy", digits[0][:n])
+    array = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert len(_stored.subsample(Stored(array), n // 4, 0)) == n // 4
+    ae = ConvAutoencoder(4, hidden_channels=(4,), max_epochs=1, random_state=0)
+    assert np.isfinite(ae.fit(array).transform(array)).all()

@@ -106,14 +106,14 @@ def take_rows(X, index):
 
 
 def subsample(X, n, seed):
-    """Indices of about ``n`` random rows at most, in rising order; of stored arrays of 50 runs."""
+    """Indices of up to ``n`` random rows, in rising order; of stored arrays of up to 50 runs."""
     rng = np.random.default_rng(seed)
     if len(X) <= n:
         return np.arange(len(X))
     if not isinstance(X, Stored):
         return np.sort(rng.permutation(len(X))[:n])
-    length = -(-n // 50)
-    starts = np.sort(rng.permutation(len(X) // length)[:50]) * length
+    length = max(1, n // 50)
+    starts = np.sort(rng.permutation(len(X) // length)[: n // length]) * length
     return (starts[:, None] + np.arange(length)).ravel()
 
 

@@ -9,7 +9,7 @@ from .._data._stored import subsample
 
 # Most values for principal components, and for those that are computed exactly; most rows that
 # are held out, and most in a batch of them; the shares of the network that are tried on them.
-N_VALUES, N_EXACT, N_HELD_OUT, N_BATCH = 2**25, 2**31, 500, 50
+N_VALUES, N_EXACT, N_HELD_OUT, N_BATCH = 2**27, 2**31, 500, 50
 SHARES = np.linspace(0, 1, 11)
 # By so much a network alone may fall short of one beside PCA in a pilot.
 NEARLY = 1.03
@@ -27,7 +27,7 @@ def start_at_components(net, X) -> None:
     """
     rows = X[subsample(X, max(1, N_VALUES // X.shape[1]), net.seed)]
     x = net.standardize(rows).flatten(1).cpu().numpy()
-    n_components = min(net.code_size_, *x.shape) if np.ptp(x) else 0
+    n_components = min(net.code_size_, *x.shape) if np.ptp(x) and len(x) > 1 else 0
     components = np.zeros((net.code_size_, x.shape[1]), np.float32)
     exact = min(x.shape) ** 2 * max(x.shape) <= N_EXACT
     if n_components:

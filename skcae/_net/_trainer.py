@@ -38,6 +38,8 @@ class Trainer:
     streaming : bool
         Whether this is one chunk of many, so that nothing can depend on the share of the
         training that is done.
+    pilot : bool
+        Whether this decides about a training that follows, so that nobody is warned.
     observers : sequence of object
         Hear of the begin and the end of each epoch, and of the end; one that raises
         :class:`StopTraining` ends the training.
@@ -52,10 +54,12 @@ class Trainer:
         patience=None,
         trim=0.0,
         streaming=False,
+        pilot=False,
         observers=(),
     ):
         self.net, self.epochs, self.schedule, self.patience = net, epochs, lr_schedule, patience
         self.trim, self.streaming, self.observers = trim, streaming, observers
+        self.pilot = pilot
         # The first chunk of a stream is explained too badly to tell what is abnormal in it.
         self.may_trim = not streaming or len(net.history) > 0
         self.objective = average_gradients(
@@ -213,6 +217,8 @@ class Trainer:
         net.history.pop()
         net.module_.load_state_dict(self.finite)
         net.optimizer_.state.clear()
+        if self.pilot:
+            raise StopTraining
         warnings.warn(
             f"the loss was no longer finite in epoch {epoch}; training stopped, and the weights "
             f"are those from before that epoch. Lower learning_rate, clip gradients with "

@@ -53,9 +53,10 @@ class LinearPath(nn.Module):
         return torch.logit(x.clamp(LOGIT_MARGIN, 1 - LOGIT_MARGIN)) if self.logits else x
 
 
-def zero_last_layer_(layers: nn.Module) -> None:
-    """Have what ends in these layers start at zero."""
+def scale_last_layer_(layers: nn.Module, factor: float) -> None:
+    """Multiply what these layers end in."""
     own = [dict(module.named_parameters(recurse=False)) for module in layers.modules()]
     last = [parameters for parameters in own if "bias" in parameters][-1]
-    nn.init.zeros_(last["weight"])
-    nn.init.zeros_(last["bias"])
+    with torch.no_grad():
+        last["weight"].mul_(factor)
+        last["bias"].mul_(factor)

@@ -24,7 +24,7 @@ from ._layers import (
     flatten,
     layer,
 )
-from ._linear import LinearPath, zero_last_layer_
+from ._linear import LinearPath, scale_last_layer_
 
 
 def _finish(
@@ -355,8 +355,19 @@ padding, downsampling, code_activation
         assert path is not None
         path.components.copy_(components)
         path.mean.copy_(mean)
-        zero_last_layer_(self.encoder.dense)
-        zero_last_layer_(self.decoder.stages if len(self.decoder.stages) else self.decoder.dense)
+        self._scale_ends_(0.0)
+
+    def absorb_share_(self) -> None:
+        """Have the layers give what they give now with a share of one, so that they can learn."""
+        path = self.linear_path
+        assert path is not None
+        self._scale_ends_(float(path.share))
+        path.share.fill_(1.0)
+
+    def _scale_ends_(self, factor: float) -> None:
+        decoder = self.decoder
+        scale_last_layer_(self.encoder.dense, factor)
+        scale_last_layer_(decoder.stages if len(decoder.stages) else decoder.dense, factor)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encode_in_steps(x)[0]
