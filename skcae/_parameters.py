@@ -385,7 +385,7 @@ def check_count(name, value):
 
 
 NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
-NET_OPTIONS = ("augmentation", "callbacks", "compile")
+NET_OPTIONS = ("callbacks", "compile", "augmentation")
 
 
 def check_net_params(net_params, given, variational):
