@@ -202,10 +202,11 @@ def tables(path):
     keys = ["data", "seed", "fold"]
     pca = rows[rows["model"] == "PCA"].set_index(keys)["error"]
     rows["mse"] = rows["error"] / rows.set_index(keys).index.map(pca)
-    order = [name for name in MODELS if name in set(rows["model"])]
     text = []
     for column in ("mse", "5-NN", "linear", "linear-100", "k-means", "nmi", "seconds"):
-        table = rows.pivot_table(column, "data", "model", sort=False)[order]
+        table = rows.pivot_table(column, "data", "model", sort=False)
+        order = [name for name in MODELS if name in table]
+        table = table[order]
         digits = 1 if column == "seconds" else 3
         lines = [f"| {column} | {' | '.join(order)} |", "|---" * (len(order) + 1) + "|"]
         for name, values in table.iterrows():
