@@ -119,9 +119,7 @@ def test_a_network_of_no_weight_learns_from_further_data(digits):
     chunk = ConvAutoencoder(16, random_state=0, warm_start=True)
     vars(chunk).update({k: v for k, v in vars(ae).items() if k not in chunk.get_params()})
     chunk.set_params(max_epochs=1, learning_rate=1e-12).partial_fit(X[:60])
-    np.testing.assert_allclose(
-        chunk.reconstruct(X[1200:]), before, atol=0.05
-    )  # goes on from there
+    np.testing.assert_allclose(chunk.reconstruct(X[1200:]), before, atol=0.05)
     errors = [np.mean((before - X[1200:]) ** 2)]
     for start in range(0, 1200, 100):
         ae.partial_fit(X[start : start + 100])

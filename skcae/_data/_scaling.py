@@ -69,14 +69,13 @@ class Scaling:
 
     def forward(self, x):
         """A tensor ``(n, n_channels, *spatial)`` in the units of X to the network's."""
-        scale = to_channels(self.scale, x)
         if not any(self.shift):
-            return x / scale
+            return x / to_channels(self.scale, x)
         if self.is_common and max(map(abs, self.shift)) < 8 * self.unit:
             # One pass; beyond, its rounding would show.
             start = to_channels([-shift / self.unit for shift in self.shift], x)
             return torch.add(start, x, alpha=1 / self.unit)
-        return (x - to_channels(self.shift, x)).div_(scale)
+        return (x - to_channels(self.shift, x)).div_(to_channels(self.scale, x))
 
     def inverse(self, x):
         return x * to_channels(self.scale, x) + to_channels(self.shift, x)
