@@ -1,8 +1,8 @@
 """The only loop over rows: windows of stored arrays, tiles that keep rows apart, and ``out``."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
-from threading import Lock
 
 import numpy as np
 import torch
@@ -11,14 +11,12 @@ from torch.overrides import TorchFunctionMode
 
 from .._data._stored import Stored, prefetched, rows_in_window, slices
 from .._data._validation import is_foreign
+from .._threads import one_thread
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
 # maps then stay in the cache of a core; of dense layers; on a CUDA device.
 TILES = {"convolutional": (32, 2**15), "dense": (512, 2**20), "cuda": (4096, 2**22)}
-
-# The number of threads is partly one of the whole process: one pool at a time.
-_all_threads = Lock()
 
 
 def tile_size(kind, n_features):
@@ -67,20 +65,17 @@ def _map_tiles(function, arrays, *, size, parallel):
 
     def apply(start):
         tile = [array[start : start + size] for array in arrays]
-        with torch.inference_mode(), AlignedLinear():
+        with threads(), torch.inference_mode(), AlignedLinear():
             results = function(*tile)
             results = results if isinstance(results, tuple) else (results,)
             return [result[: len(tile[0])].cpu().numpy() for result in results]
 
     starts, n_threads = range(0, len(arrays[0]), size), torch.get_num_threads()
-    if not parallel or n_threads == 1:
+    threads = one_thread if parallel and n_threads > 1 else nullcontext
+    if threads is nullcontext or len(starts) == 1:
         return _join(map(apply, starts))
-    one_each = partial(torch.set_num_threads, 1)
-    with _all_threads, ThreadPoolExecutor(n_threads, initializer=one_each) as pool:
-        try:
-            return _join(pool.map(apply, starts))
-        finally:
-            torch.set_num_threads(n_threads)  # the default of threads yet to come
+    with ThreadPoolExecutor(min(n_threads, len(starts))) as pool:
+        return _join(pool.map(apply, starts))
 
 
 def _join(tiles):
