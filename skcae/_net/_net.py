@@ -35,6 +35,8 @@ from ._trimming import trimmed_mean
 
 # Values in a batch up to which one thread trains.
 N_ONE_THREAD = 2**15
+# Of skorch's loop: in no pickle, so that a reader need not trust them.
+UNUSED = "iterator_train", "iterator_valid", "dataset"
 
 
 class Net(AnomalyScoring, SkorchNet):
@@ -179,7 +181,10 @@ class Net(AnomalyScoring, SkorchNet):
             ) from error
 
     def __getstate__(self):
-        return {"arguments": self.get_params(deep=False), "state": state_of(self)}
+        arguments = self.get_params(deep=False)
+        for name in UNUSED:
+            del arguments[name]
+        return {"arguments": arguments, "state": state_of(self)}
 
     def __setstate__(self, pickled):
         arguments = pickled["arguments"]
