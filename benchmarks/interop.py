@@ -25,7 +25,9 @@ def fit(**parameters):
 
 def compare(loaded, ae):
     """The largest difference between the scores of two estimators."""
-    return f"scores differ by at most {np.abs(loaded.score_samples(X) - ae.score_samples(X)).max()}"
+    return (
+        f"scores differ by at most {np.abs(loaded.score_samples(X) - ae.score_samples(X)).max()}"
+    )
 
 
 def run_joblib(folder):

@@ -24,10 +24,10 @@ def build_own(network: type, arguments: dict, generator: torch.Generator) -> nn.
 
 def build_custom(module, arguments: dict, layout, seed: int, device) -> tuple[nn.Module, int]:
     """A network that runs code of the user's, and the size of its code."""
+    shape = layout.n_channels, *layout.spatial
     with seeded_globally(seed, device):
         network = _custom.build(module, arguments)
-    shape = layout.n_channels, *layout.spatial
-    return network, _custom.code_size(network, shape, arguments.get("n_classes"))
+        return network, _custom.code_size(network, shape, arguments.get("n_classes"))
 
 
 def draw_seed(generator: torch.Generator) -> int:
