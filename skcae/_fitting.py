@@ -12,10 +12,11 @@ from sklearn.utils import check_consistent_length
 from torch.nn import Module
 
 from ._calibration import Calibration, fence, splits
+from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
 from ._data._scaling import Scaling
 from ._data._stored import Stored, subsample, take_rows
-from ._data._validation import check_unit_interval, validate_rows, validate_target
+from ._data._validation import check_unit_interval, validate_rows
 from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
@@ -66,7 +67,7 @@ class Fitting:
     def _fit(self, X, y=None, target=None):
         with _all_or_nothing(self):
             rows, layout = self._read_fit(X)
-            target, learned = self._read_target(target, rows, reset=True)
+            target, learned = self._read_target(target, rows, layout, reset=True)
             vars(self).update(learned)
             parts = self._split(rows, target)
             own, folds = (parts[0][0], []) if self._holds_out() else (None, parts)
@@ -85,7 +86,7 @@ class Fitting:
         self._check_stream(earlier)
         with _all_or_nothing(self):
             rows, layout = self._read_fit(X) if earlier is None else self._read_chunk(X)
-            target, learned = self._read_target(target, rows, reset=earlier is None)
+            target, learned = self._read_target(target, rows, layout, reset=earlier is None)
             vars(self).update(learned)
             parts, everything = self._split(rows, target), rows
             held_out = [take_rows(rows, index) for _, index in parts]
@@ -113,15 +114,17 @@ class Fitting:
 
     def _read_fit(self, X):
         """Rows and their layout, of the data that decide about both."""
-        rows, image_shape = validate_rows(self, X, reset=True)
-        layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
+        refuse_pair(X)
+        with explaining(X, self.input_shape):
+            rows, image_shape = validate_rows(self, X, reset=True)
+            layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
         return rows, layout
 
     def _read_chunk(self, X):
         """The same, of data that must be like those before."""
-        return self._validate(X)[0], self.net_.layout
+        return self._validate(X, compared=False)[0], self.net_.layout
 
-    def _read_target(self, target, rows, reset):
+    def _read_target(self, target, rows, layout, reset):
         """What is to be given back for each row, and attributes that are learned from it."""
         return target, {}
 
@@ -137,13 +140,11 @@ class Fitting:
         """Whether a share of the samples is held out to calibrate on."""
         return self.calibration is not None and not isinstance(self.calibration, Integral)
 
-    def _scale(self, rows, layout, earlier=None):
+    def _scale(self, rows, target, layout, earlier=None):
         """The units of the data; those of an earlier chunk are brought up to date."""
         if not self._loss().unit_interval:
             return (earlier or Scaling()).updated(rows, layout)
-        if earlier is not None:
-            return earlier
-        scaling = Scaling.unit_interval(rows.dtype)
+        scaling = earlier or Scaling.unit_interval(rows.dtype)
         check_unit_interval(rows, scaling, self._loss_text())
         return scaling
 
@@ -155,7 +156,7 @@ class Fitting:
         It starts as the net ``like`` did, where that is given.
         """
         chunk = earlier if streaming else None
-        scaling = self._scale(rows, layout, chunk and chunk.scaling)
+        scaling = self._scale(rows, target, layout, chunk and chunk.scaling)
         make = partial(self._make_net, layout, scaling, paired=target is not None)
         linear = self._has_linear_path(make, rows, target, earlier or like, streaming)
         net = make(len(rows), linear=linear)
@@ -277,9 +278,6 @@ class Fitting:
         inputs = Rows(rows, net.layout, net.device)
         if target is None:
             return inputs, None
-        target = validate_target(target, rows, net.layout)
-        if net.loss.unit_interval:
-            check_unit_interval(target, net.scaling, self._loss_text(), "target")
         return inputs, Rows(target, net.layout, net.device)
 
     def _labels_of(self, target):

@@ -114,8 +114,8 @@ def absolute_error(output: Tensor, target: Tensor) -> Tensor:
 
 
 def binary_crossentropy(output: Tensor, target: Tensor) -> Tensor:
-    r""":math:`-x \log \sigma(o) - (1 - x) \log(1 - \sigma(o))`, in nats."""
-    return F.binary_cross_entropy_with_logits(output, target, reduction="none")
+    r""":math:`-x \log \sigma(o) - (1 - x) \log(1 - \sigma(o))`, in nats; x is clipped."""
+    return F.binary_cross_entropy_with_logits(output, target.clamp(0, 1), reduction="none")
 
 
 LOSSES = {

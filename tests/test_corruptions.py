@@ -126,3 +126,44 @@ def test_level_zero_is_the_plain_autoencoder(digits):
     plain = ConvAutoencoder(4, max_epochs=2, random_state=0).fit(X)
     dae = DenoisingConvAutoencoder(4, noise_level=0.0, max_epochs=2, random_state=0).fit(X)
     np.testing.assert_allclose(dae.transform(X), plain.transform(X), atol=1e-5)
+
+
+EIGHT_BIT = np.random.default_rng(0).integers(0, 256, (30, 6, 6)).astype("u1")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "X", "advice"),
+    [
+        ({}, EIGHT_BIT, r"tiny beside X.* 0.3 of their range is noise_level=76\.5"),
+        ({"noise_level": 76.5}, EIGHT_BIT / 255, "huge beside X.*noise_level=0.3"),
+        ({"corruption": Gaussian(0.1)}, EIGHT_BIT, "noise_level=0.1, in the units of X, is tiny"),
+        ({"noise_level": 76.5, "clip_range": (0, 1)}, EIGHT_BIT, r"cuts off.*range=\(0, 255\)"),
+        ({"corruption": "salt_and_pepper", "clip_range": (0, 1)}, EIGHT_BIT, r"is tiny.*\(0, 255"),
+        (
+            {"corruption": "salt_and_pepper", "clip_range": (0, 255)},
+            EIGHT_BIT / 255,
+            r"is huge.*clip_range=\(0, 1\)",
+        ),
+        ({"channel_axis": -1}, np.stack([EIGHT_BIT / 255.0, EIGHT_BIT], -1), "is tiny"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_noise_in_other_units_than_the_images_brings_a_warning(parameters, X, advice, method):
+    ae = DenoisingConvAutoencoder(2, hidden_channels=(2,), max_epochs=1, random_state=0)
+    ae.set_params(net_params={"module__linear_path": False}, **parameters)
+    with pytest.warns(UserWarning, match=advice):
+        getattr(ae, method)(X)
+
+
+def test_noise_that_a_user_may_want_brings_no_warning():
+    ae = DenoisingConvAutoencoder(2, hidden_channels=(2,), max_epochs=1, random_state=0)
+    ae.set_params(net_params={"module__linear_path": False})
+    for parameters in (
+        {"noise_level": 0.0},
+        {"noise_level": 2.0},  # faint
+        {"noise_level": 500.0},  # strong
+        {"noise_level": 76.5, "clip_range": (0, 255)},
+        {"corruption": "masking", "noise_level": 0.01},
+        {"corruption": "salt_and_pepper", "noise_level": 0.01},
+    ):
+        ae.set_params(**parameters).fit(EIGHT_BIT)

@@ -8,6 +8,8 @@ from sklearn import get_config
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
+from ._kinds import explaining, read_dataset
+from ._layout import advise_shape
 from ._stored import Stored, blocks, stored_or_array
 
 # The value of each parameter that takes any real data.
@@ -24,13 +26,16 @@ def as_numpy(array):
     if isinstance(array, torch.Tensor):
         array = array.detach().resolve_conj().resolve_neg().cpu()
         return (array.float() if array.dtype is torch.bfloat16 else array).numpy()
+    if isinstance(array, (list, tuple)) and array and isinstance(array[0], torch.Tensor):
+        return [as_numpy(item) for item in array]
     if not is_foreign(array):
         return array
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
-def to_rows(X):
+def to_rows(X, name="X"):
     """Images to rows, with the shape of an image; anything else as it is, with None."""
+    X = read_dataset(X, name)
     if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
         return X, None
     X = stored_or_array(as_numpy(X))
@@ -57,17 +62,21 @@ def validate_rows(estimator, X, reset=False):
 
 def validate_target(target, rows, layout):
     """Rows of the clean half of pairs, one for each of ``rows``."""
-    target, image_shape = to_rows(target)
-    if isinstance(target, Stored):
-        _check_when_read(target, partial(assert_all_finite, input_name="target"))
-    else:
-        target = check_array(target, input_name="target", dtype="numeric")
-    _check_numeric(target, "target")
+    with explaining(target, name="target"):
+        target, image_shape = to_rows(target, "target")
+        if isinstance(target, Stored):
+            _check_when_read(target, partial(assert_all_finite, input_name="target"))
+        else:
+            target = check_array(target, input_name="target", dtype="numeric")
+        _check_numeric(target, "target")
     if target.shape != rows.shape or image_shape not in (None, layout.shape):
+        given = image_shape or target.shape[1:]
+        advice = "pass the clean version of each sample of X"
+        if len(target) == len(rows) and image_shape is not None:
+            advice = advise_shape(given, layout.shape, "target")
         raise ValueError(
-            f"target has {len(target)} samples of shape {image_shape or target.shape[1:]}, "
-            f"but X has {len(rows)} of shape {layout.shape}; pass the clean version of "
-            f"each sample of X."
+            f"target has {len(target)} samples of shape {given}, but X has {len(rows)} of shape "
+            f"{layout.shape}; {advice}."
         )
     return target
 
@@ -96,10 +105,11 @@ def check_unit_interval(rows, scaling, parameter, name="X", when_read=False):
 def _check_unit_interval(rows, scaling, parameter, name):
     low, high = rows.min(), rows.max()
     if low < 0 or high > scaling.unit:
+        kind = parameter.partition("=")[0]
         raise ValueError(
             f"{parameter} needs values in [0, {scaling.unit:g}], but {name} has values from "
-            f"{low:g} to {high:g}; rescale it, for instance with MinMaxScaler(clip=True), or use "
-            f"{parameter.partition('=')[0]}={ANY_REAL[parameter.partition('=')[0]]!r}."
+            f"{low:g} to {high:g}; clip it where only noise is beyond, rescale it, for instance "
+            f"with MinMaxScaler(clip=True), or use {kind}={ANY_REAL[kind]!r}."
         )
 
 

@@ -63,6 +63,8 @@ class Net(AnomalyScoring, SkorchNet):
         Noise that is added in training, and changes of inputs and targets alike.
     precision : {"auto", "float32", "bfloat16"}
         Of training.
+    denoises : bool
+        Whether its inputs may be noisy versions of what it gives back.
     estimator : str
         The name of the estimator that trains it.
     **options
@@ -81,13 +83,14 @@ class Net(AnomalyScoring, SkorchNet):
         corruption=None,
         augmentation=None,
         precision="auto",
+        denoises=False,
         estimator="its estimator",
         **options,
     ):
         self.loss, self.layout, self.scaling, self.seed = loss, layout, scaling, seed
         self.score, self.precision = score, precision
         self.corruption, self.augmentation = corruption, augmentation
-        self.estimator = estimator
+        self.denoises, self.estimator = denoises, estimator
         defaults = {
             "criterion": PerSampleLoss,
             "criterion__loss": loss,
