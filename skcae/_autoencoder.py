@@ -128,6 +128,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
     with fresh noise for every batch. `reconstruct` denoises what it is given; `transform`,
     `score_samples` and the validation of `early_stopping` add no noise. Where you have noisy and
     clean pairs, pass them as ``fit(X_noisy, target=X_clean)``: no further noise is then added.
+    Of cross-entropy only what is given back must lie in [0, 1], noisy values may lie beyond.
 
     Parameters
     ----------
