@@ -173,11 +173,13 @@ PARAMETERS = {
     "contamination": Parameter(
         [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float in (0, 0.5]', """
-        Share of outliers in the training data, which sets `offset_` so that this share of it is
-        predicted as outliers. "auto" puts `offset_` 1.5 interquartile ranges below the lower
-        quartile of the training scores, the box plot's fence (Tukey, 1977). Both come from data
-        that the network was trained on: expect more alarms on new data, and see `calibration`.
-        With a share held out, "auto" is the fence of the scores of that."""),
+        "auto" sets `offset_` so that `predict` calls about one in twenty of the normal samples to
+        come an outlier: from the scores of samples that the network was not trained on. Those are
+        held out for `calibration`; without one, of more than 2000 samples a tenth, at most 500, is
+        held out, and of fewer a second network, trained on four fifths, tells how they differ
+        from scores of training data, which takes about as long as the first. A float sets
+        `offset_` so that this share of the training data is predicted as outliers: on new data
+        expect more alarms. It takes no time."""),
     "calibration": Parameter(
         [Interval(RealNotInt, 0, 1, closed="neither"), _at_least(2), None],
         "float in (0, 1), int or None", """
@@ -245,6 +247,10 @@ ATTRIBUTES = """
 
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
+
+    expected_scores_ : ndarray or None
+        Anomaly scores, at most 1000, as they are expected of new normal samples, from which
+        ``contamination="auto"`` finds `offset_`. None with a calibration, or a float.
 
     calibration_ : object or None
         Scores of samples that were held out, for `p_values`.

@@ -121,11 +121,14 @@ class Mixture(Density):
     def _fit(self, features: Tensor) -> Self:
         n, d = features.shape
         k = max(1, min(self.n_components, n // (10 * d)))
-        added = max(VARIANCE_ADDED, k * d / n)
         with one_thread():
+            if k == 1:
+                mean = features.mean(0)
+                covariance = _shrink(features - mean)[None]
+                return self._keep(features.new_ones(1), mean[None], _factors(covariance))
+            added = max(VARIANCE_ADDED, k * d / n)
             self._maximize(features, _cluster(features, k), added)
-            if k > 1:
-                self._iterate(features, added)
+            self._iterate(features, added)
         return self
 
     def _iterate(self, features: Tensor, added: float) -> None:
@@ -206,6 +209,22 @@ class Mixture(Density):
             factors[:, *np.tril_indices(d)] = state["factors"]
             state = {**state, "factors": factors.reshape(-1, d)}
         super().__setstate__(state)
+
+
+def _shrink(centred: Tensor) -> Tensor:
+    """The covariance, moved towards a multiple of the unit matrix as Ledoit and Wolf (2004) do.
+
+    By as much as is expected to bring it nearest to the covariance of the population.
+    """
+    n, d = centred.shape
+    unit = torch.eye(d).to(centred)
+    covariance = centred.T @ centred / n
+    size = covariance.trace() / d
+    distance = ((covariance - size * unit) ** 2).sum()
+    fourth = (centred**2).sum(1).square().mean()
+    error = (fourth - (covariance**2).sum()) / n
+    share = (error / distance).clamp(0, 1) if distance > 0 else error.new_zeros(())
+    return (1 - share) * covariance + (share * size + VARIANCE_ADDED) * unit
 
 
 def _cluster(features: Tensor, k: int) -> Tensor:

@@ -14,7 +14,7 @@ PACKAGE = Path(skcae.__file__).parent
 # left in its own row too.
 ROWS = [
     ["_generative", "_autoencoder", "_vae", "_conditional", "__init__"],
-    ["_fitting", "_detector", "_base"],
+    ["_finishing", "_fitting", "_detector", "_base"],
     ["_parameters", "_calibration", "_observers", "_labels"],
     ["_net"],
     ["_data"],
