@@ -66,11 +66,18 @@ def weigh_network(net, X, index: np.ndarray) -> np.ndarray:
     parts = np.array_split(index, -(-len(index) // N_BATCH))
     with net.isolate(N_BATCH), torch.inference_mode():
         batches = [net.prepare(x, None) for x in X.batches(parts)]
-        if net.linear_path is None:
-            return _losses(net, batches)[None]
-        losses = np.stack([_losses(net, batches, share) for share in SHARES])
+        path, targets = net.linear_path, [target for _, target in batches]
+        if path is None:
+            return _losses(net, [net.module_.encode(x) for x, _ in batches], targets)[None]
+        # What each gives of the code does not depend on the share.
+        codes = [(path.encode(x), net.network.encode_by_layers(x)[0]) for x, _ in batches]
+        losses = []
+        for share in SHARES:
+            path.share.fill_(share)
+            losses.append(_losses(net, (path.join(*both) for both in codes), targets))
+        losses = np.stack(losses)
         best = int(np.argmin(np.nan_to_num(losses.mean(1), nan=np.inf, posinf=np.inf)))
-        net.linear_path.share.fill_(SHARES[best])
+        path.share.fill_(SHARES[best])
     return losses
 
 
@@ -84,8 +91,7 @@ def needs_no_path(alone: np.ndarray, beside: np.ndarray) -> bool:
     return bool(loss < losses[0] and loss <= NEARLY * np.nanmin(losses))
 
 
-def _losses(net, batches, share=None):
-    if share is not None:
-        net.linear_path.share.fill_(share)
-    losses = [net.criterion_(net.output(x), target).double() for x, target in batches]
+def _losses(net, codes, targets):
+    decoded = zip(map(net.module_.decode, codes), targets, strict=True)
+    losses = [net.criterion_(output, target).double() for output, target in decoded]
     return torch.cat(losses).cpu().numpy()
