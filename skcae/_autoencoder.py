@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import BaseAutoencoder
 from ._data._beside import check_noisy, refuse_target, warn_of_no_noise, warn_of_other_units
 from ._data._scaling import Scaling
-from ._data._validation import check_unit_interval, validate_target
+from ._data._validation import check_range, check_unit_interval, validate_target
 from ._parameters import check_clip_range, parametrize
 from ._private import fit_context, with_callbacks
 from .corruptions import CORRUPTIONS
@@ -313,12 +313,13 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         if target is None or not self._loss().unit_interval:
             scaling = super()._scale(rows, target, layout, earlier)
         else:
-            scaling = earlier or Scaling.unit_interval(rows.dtype)
+            scaling = earlier.extended(rows) if earlier else Scaling.unit_interval(rows)
             check_noisy(rows, scaling, self._loss_text())
             check_unit_interval(target, scaling, self._loss_text(), "target")
         if target is None:
             warn_of_no_noise(self._make_corruption(), rows, layout)
         else:
+            check_range(target, scaling, "target")
             warn_of_other_units(rows, target, layout)
         return scaling
 

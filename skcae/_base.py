@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data._beside import refuse_target
 from ._data._kinds import explaining
 from ._data._layout import advise_shape
-from ._data._validation import validate_codes, validate_rows
+from ._data._validation import check_range, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
 from ._parameters import MOVED, copy_net_params, refuse_moved, refuse_moved_score
@@ -136,6 +136,7 @@ class BaseAutoencoder(
                 f"on samples of shape {shape}; {advise_shape(image_shape, shape)}."
             )
         self.net_.check_range(rows, self._loss_text(), compared)
+        check_range(rows, self.net_.scaling)
         return rows, image_shape
 
     def _validate_codes(self, Z):

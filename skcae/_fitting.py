@@ -12,6 +12,7 @@ from sklearn.utils import check_consistent_length
 from torch.nn import Module
 
 from ._calibration import splits
+from ._data._extremes import warn_few
 from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
 from ._data._scaling import Scaling
@@ -72,7 +73,12 @@ class Fitting(Finishing):
             earlier = getattr(self, "net_", None) if self.warm_start else None
             own_rows, own_target = take_rows(rows, own), take_target(target, own)
             observers = observe(self, X, y, lambda net: self._view(net, own_rows, own_target))
-            net, unseen = self._train(own_rows, own_target, layout, observers, earlier)
+            whole = self._loss().unit_interval  # the unit of all rows, held-out ones too
+            scaling = self._scale(
+                rows if whole else own_rows, target if whole else own_target, layout
+            )
+            warn_few(own_rows, layout, scaling, own)
+            net, unseen = self._train(own_rows, own_target, layout, scaling, observers, earlier)
             vars(self).update(self._finish(net, unseen, own_rows, own_target, rows))
             nets = [self._train_fold(rows, target, layout, index, net) for index, _ in folds]
             self._calibrate(nets or [net], [take_rows(rows, index) for _, index in parts])
@@ -88,9 +94,11 @@ class Fitting(Finishing):
             vars(self).update(learned)
             parts, everything = self._split(rows, target), rows
             held_out = [take_rows(rows, index) for _, index in parts]
-            for index, _ in parts:
-                rows, target = take_rows(rows, index), take_target(target, index)
-            net, unseen = self._train(rows, target, layout, (), earlier, streaming=True)
+            own = parts[0][0] if parts else None
+            rows, target = take_rows(rows, own), take_target(target, own)
+            scaling = self._scale(rows, target, layout, earlier and earlier.scaling)
+            warn_few(rows, layout, scaling, own)
+            net, unseen = self._train(rows, target, layout, scaling, (), earlier, streaming=True)
             learned = self._finish(net, unseen, rows, target, everything, earlier, streaming=True)
             vars(self).update(learned)
             self._calibrate([net], held_out)
@@ -143,7 +151,7 @@ class Fitting(Finishing):
         """The units of the data; those of an earlier chunk are brought up to date."""
         if not self._loss().unit_interval:
             return (earlier or Scaling()).updated(rows, layout)
-        scaling = earlier or Scaling.unit_interval(rows.dtype)
+        scaling = earlier.extended(rows) if earlier else Scaling.unit_interval(rows)
         check_unit_interval(rows, scaling, self._loss_text())
         return scaling
 
@@ -154,6 +162,7 @@ class Fitting(Finishing):
         rows,
         target,
         layout,
+        scaling,
         observers=(),
         earlier=None,
         streaming=False,
@@ -164,9 +173,8 @@ class Fitting(Finishing):
 
         It starts as the net ``like`` did, where that is given.
         """
-        chunk = earlier if streaming else None
-        scaling = self._scale(rows, target, layout, chunk and chunk.scaling)
-        make = partial(self._make_net, layout, scaling, paired=target is not None, pilot=pilot)
+        paired = target is not None
+        make = partial(self._make_net, layout, scaling, paired=paired, pilot=pilot)
         linear = self._has_linear_path(make, rows, target, earlier or like, streaming)
         net = make(len(rows), linear=linear)
         if earlier is not None:
@@ -209,7 +217,12 @@ class Fitting(Finishing):
     def _train_fold(self, rows, target, layout, index, like, streaming=False, pilot=False):
         """A net trained on some of the rows, to judge the others."""
         rows, target = take_rows(rows, index), take_target(target, index)
-        net, _ = self._train(rows, target, layout, streaming=streaming, like=like, pilot=pilot)
+        scaling = like.scaling
+        if not (pilot or like.loss.unit_interval):
+            scaling = self._scale(rows, target, layout)
+        net, _ = self._train(
+            rows, target, layout, scaling, streaming=streaming, like=like, pilot=pilot
+        )
         net.learn_reference(rows, self._labels_of(target), self.trim_fraction)
         return net
 

@@ -25,7 +25,10 @@ ROWS = [
 ]
 # The same within the packages of machinery, lowest first.
 WITHIN = {
-    "_data": ["_kinds", "_stored", "_layout", "_scaling", "_validation", "_beside"],
+    "_data": [
+        *("_kinds", "_stored", "_layout", "_ranges", "_extremes", "_scaling", "_validation"),
+        "_beside",
+    ],
     "_net": [
         *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_tiles", "_build"),
         *("_reference", "_state", "_skorch", "_anomalies", "_net", "_latent", "_importance"),

@@ -10,10 +10,13 @@ from sklearn.utils.validation import validate_data
 
 from ._kinds import explaining, read_dataset
 from ._layout import advise_shape
+from ._ranges import warn_other_unit
 from ._stored import Stored, blocks, stored_or_array
 
 # The value of each parameter that takes any real data.
 ANY_REAL = {"loss": "squared_error", "likelihood": "gaussian"}
+# What rounding in single precision, which the network has, may leave outside [0, 1].
+ROUNDING = 1e-6
 
 
 def is_foreign(array):
@@ -103,14 +106,29 @@ def check_unit_interval(rows, scaling, parameter, name="X", when_read=False):
 
 
 def _check_unit_interval(rows, scaling, parameter, name):
-    low, high = rows.min(), rows.max()
-    if low < 0 or high > scaling.unit:
+    low, high, unit = rows.min(), rows.max(), scaling.unit
+    eps = np.finfo(rows.dtype).eps if rows.dtype.kind == "f" else 0
+    slack = max(ROUNDING, 8 * eps) * unit
+    if low < -slack or high > unit + slack:
         kind = parameter.partition("=")[0]
+        other = f", or use {kind}={ANY_REAL[kind]!r}" if kind in ANY_REAL else ""
+        if unit == 1 and rows.dtype.kind in "iu" and low >= 0:
+            other += "; integers that are all 0 or 1 in fit are taken as they are"
         raise ValueError(
-            f"{parameter} needs values in [0, {scaling.unit:g}], but {name} has values from "
-            f"{low:g} to {high:g}; clip it where only noise is beyond, rescale it, for instance "
-            f"with MinMaxScaler(clip=True), or use {kind}={ANY_REAL[kind]!r}."
+            f"{parameter} needs values in [0, {unit:g}], but {name} has values from {low!s} to "
+            f"{high!s}; clip it where only noise is beyond, rescale it, for instance with "
+            f"MinMaxScaler(clip=True){other}."
         )
+
+
+def check_range(rows, scaling, name="X"):
+    """Whether rows can have the units that ``fit`` learned: an error, or a warning."""
+    check = partial(scaling.check, name=name)
+    if isinstance(rows, Stored):
+        _check_when_read(rows, check)
+    else:
+        check(rows)
+    warn_other_unit(rows, scaling.seen, name)
 
 
 def _check_numeric(rows, name):

@@ -239,8 +239,9 @@ class Net(AnomalyScoring, SkorchNet):
         if y is None and self.corrupt_ is None:
             return target, target
         if y is None:
-            x = self.corrupt_(x.float(), self.noise_generator_)
-        return self._standardize(x), target
+            x = x.double() if self.scaling.is_far else x.float()
+            x = self.corrupt_(x, self.noise_generator_)
+        return self.scaling.forward(x).float(), target
 
     def objective(self, inputs: Tensor, target: Tensor, share: float, trim: float) -> Tensor:
         """The loss of a batch to minimize, after a ``share`` of the training is done.
@@ -290,7 +291,8 @@ class Net(AnomalyScoring, SkorchNet):
         return self._standardize(self.layout.fold(to_tensor(rows, self.device)))
 
     def _standardize(self, x: Tensor) -> Tensor:
-        return self.scaling.forward(x).float()
+        x = self.scaling.forward(x).float()
+        return x.clamp_(0, 1) if self.loss.unit_interval else x  # what rounding has left outside
 
     def _unfold(self, output: Tensor) -> Tensor:
         """The output of the network as rows in the units of the input."""

@@ -10,9 +10,10 @@ from skorch.callbacks import BatchScoring, EarlyStopping, EpochScoring
 
 from .._data._beside import check_noisy
 from .._data._layout import advise_shape
+from .._data._ranges import Range
 from .._data._scaling import Scaling
 from .._data._stored import Stored
-from .._data._validation import check_unit_interval, to_rows
+from .._data._validation import check_range, check_unit_interval, to_rows
 from ..losses import Likelihood
 from ._reference import Reference
 
@@ -85,6 +86,7 @@ class SkorchNet(NeuralNet):
                 f"shape {shape}; {advice}."
             )
         self.check_range(rows, "likelihood" if isinstance(self.loss, Likelihood) else "loss")
+        check_range(rows, self.scaling)
         return self.reconstruct(rows).reshape(-1, *(image_shape or rows.shape[1:]))
 
     def check_range(self, rows, parameter, compared=False):
@@ -164,7 +166,7 @@ def _copy_callback(callback):
 class _ModuleInUnits:
     """The state of a net's module together with the units of its data."""
 
-    FIELDS = ("shift", "scale", "variance", "count")
+    FIELDS = ("shift", "scale", "variance", "count", "seen")
 
     def __init__(self, net, module):
         self.net, self.module = net, module
@@ -187,6 +189,7 @@ class _ModuleInUnits:
         fields = {name: state[key].tolist() for name, key in names.items()}
         weights = {key: v for key, v in state.items() if key not in names.values()}
         self.module.load_state_dict(weights)
-        count = int(fields.pop("count"))
-        self.net.scaling = Scaling(**{k: tuple(v) for k, v in fields.items()}, count=count)
+        count, seen = int(fields.pop("count")), Range(*fields.pop("seen"))
+        units = {name: tuple(values) for name, values in fields.items()}
+        self.net.scaling = Scaling(**units, count=count, seen=seen)
         self.net.reference_ = Reference(self.net.score)  # what is normal is not in the file
