@@ -193,13 +193,6 @@ def test_constant_data_keep_a_scale_of_one():
         assert Scaling().updated(np.full((50, 7), value), Layout((7,))).scale == (1.0,)
 
 
-def test_unit_interval_by_type():
-    assert Scaling.unit_interval(np.dtype("u1")).unit == 255
-    assert Scaling.unit_interval(np.dtype("u2")).unit == 65535
-    for dtype in ("f4", "i8", "bool"):
-        assert Scaling.unit_interval(np.dtype(dtype)).unit == 1
-
-
 @pytest.mark.parametrize("dtype", ["f8", "i4", "u4", "i8"])
 def test_a_large_offset_costs_no_precision(dtype):
     X = np.random.default_rng(0).integers(0, 17, (60, 6, 6)).astype(dtype)
@@ -291,5 +284,7 @@ def test_the_first_chunk_decides_on_units(sensors):
     np.testing.assert_allclose(ae.net_.scaling.shift, sensors.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(ae.net_.scaling.scale, sensors.std((0, 2, 3)), rtol=1e-5)
     alike = sensors / sensors.std((0, 2, 3), keepdims=True)
-    ae = ConvAutoencoder(4, channel_axis=0, random_state=0).partial_fit(alike).partial_fit(sensors)
+    ae = ConvAutoencoder(4, channel_axis=0, random_state=0).partial_fit(alike)
+    with pytest.warns(UserWarning, match="in another unit"):
+        ae.partial_fit(sensors)
     assert ae.net_.scaling.is_common

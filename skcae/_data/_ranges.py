@@ -69,8 +69,9 @@ def choose_unit(dtype, seen):
 
 
 def warn_other_unit(rows, seen, name="X"):
-    """Warn where all rows lie in a range that is far from what was seen; of stored ones a few."""
-    rows = rows[: rows.rows_in(BLOCK)] if isinstance(rows, Stored) else rows
+    """Warn where all rows lie in a range that is far from what was seen; of many look at some."""
+    stored = isinstance(rows, Stored)
+    rows = rows[: rows.rows_in(BLOCK)] if stored else rows[:: 1 + rows.size // BLOCK]
     lows, highs = _ends(rows)
     varies = highs > lows  # a blank image is one in every unit
     if not varies.any() or math.isinf(seen.least):
