@@ -116,7 +116,8 @@ class BaseAutoencoder(
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
-            Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
+            Reconstructions in the units and the layout of the `X` given to `fit`; float64 where
+            that is far from zero, so that single precision would round what varies.
         """
         check_is_fitted(self)
         result = self.net_.decode(self._validate_codes(Z), out=out)
@@ -165,7 +166,7 @@ class BaseAutoencoder(
         Returns
         -------
         X_hat : ndarray of the shape of `X`, float32
-            Reconstructions in the units of the `X` given to `fit`.
+            Reconstructions in the units of the `X` given to `fit`; float64 far from zero.
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X, compared=False)

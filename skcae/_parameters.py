@@ -104,8 +104,9 @@ PARAMETERS = {
     "loss": _choice(LOSSES, callable, Loss, kind=f", callable or {LOSS_CLASS}", text="""
         What to minimize, averaged over the values of a sample. "binary_crossentropy" (nats) needs
         values in [0, 1] or integers: masks of 0 and 1, or images of 8 bits, which are divided by
-        255 (others: see the user guide). The others take any real data and standardize it inside, by the mean of
-        each channel and a standard deviation; results come back in the units of `X`. A callable
+        255; wider ones: see the user guide. The others take any real data and standardize it
+        inside, by the mean of each channel and a standard deviation; results come back in the
+        units of `X`. A callable
         ``loss(output, target)`` compares standardized tensors and returns a loss for each value
         or each sample."""),
     "likelihood": _choice(LIKELIHOODS, Likelihood, kind=" or :class:`~skcae.losses.Likelihood`",
@@ -114,8 +115,8 @@ PARAMETERS = {
         variance, common to all values, is estimated by maximum likelihood while training.
         "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need
         values in [0, 1], or integers: masks of 0 and 1, or images of 8 bits, which are divided by
-        255 (others: see the user guide). Grey values under "bernoulli" give no likelihood, only a number that trains
-        well."""),
+        255; wider ones: see the user guide. Grey values under "bernoulli" give no likelihood, only
+        a number that trains well."""),
     "prior": _choice(PRIORS, callable, kind=" or callable", text="""
         Distribution of the codes: standard normal, or a mixture of 64 normal distributions that
         is learned with the network. A callable ``(n_components)`` builds a

@@ -49,7 +49,7 @@ def map_rows(function, X, *others, size, parallel=False, out=None):
     if out is None:
         outs = [np.empty((len(X), *part.shape[1:]), part.dtype) for part in first]
     else:
-        _check_out(out, len(X), first[0].size)
+        _check_out(out, len(X), first[0])
         outs = [out]
     n_bytes = max(X.shape[1] * X.dtype.itemsize, sum(part.nbytes for part in first))
     windows = slices(len(X), rows_in_window(n_bytes))
@@ -86,8 +86,8 @@ def _one_or_all(results):
     return results[0] if len(results) == 1 else tuple(results)
 
 
-def _check_out(out, n_rows, n_values):
-    """Whether it can take so many rows of so many values."""
+def _check_out(out, n_rows, row):
+    """Whether it can take so many rows like this one."""
     names = "shape", "dtype", "__setitem__"
     if is_foreign(out) or hasattr(out, "iloc") or not all(hasattr(out, name) for name in names):
         raise TypeError(
@@ -96,10 +96,15 @@ def _check_out(out, n_rows, n_values):
         )
     if out.shape[0] != n_rows:
         raise ValueError(f"out has {out.shape[0]} rows, but X has {n_rows}; pass one for each.")
-    if np.prod(out.shape[1:]) != n_values or np.dtype(out.dtype).kind != "f":
+    if np.prod(out.shape[1:]) != row.size or np.dtype(out.dtype).kind != "f":
         raise ValueError(
             f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
-            f"floating-point numbers, {n_values} a sample."
+            f"floating-point numbers, {row.size} a sample."
+        )
+    if row.dtype == np.float64 and np.dtype(out.dtype).itemsize < 8:
+        raise ValueError(
+            f"out has values of type {out.dtype}, but X is so far from zero that this would round "
+            f"what varies; pass float64."
         )
 
 
