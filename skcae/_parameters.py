@@ -175,12 +175,10 @@ PARAMETERS = {
         [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float in (0, 0.5]', """
         "auto" sets `offset_` so that `predict` calls about one in twenty of the normal samples to
-        come an outlier: from the scores of samples that the network was not trained on. Those are
-        held out for `calibration`; without one, of more than 2000 samples a tenth, at most 500, is
-        held out, and of fewer a second network, trained on four fifths, tells how they differ
-        from scores of training data, which takes about as long as the first. A float sets
-        `offset_` so that this share of the training data is predicted as outliers: on new data
-        expect more alarms. It takes no time."""),
+        come an outlier, by samples that were not trained on: those of `calibration`, or else, of
+        more than 2000, a tenth, at most 500; of fewer by a second network on four fifths of them,
+        which takes about as long as the first. A float, which takes no time, is the share of the
+        training data that is predicted as outliers: on new data expect more alarms."""),
     "calibration": Parameter(
         [Interval(RealNotInt, 0, 1, closed="neither"), _at_least(2), None],
         "float in (0, 1), int or None", """
