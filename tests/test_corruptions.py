@@ -96,7 +96,7 @@ def test_noise_from_the_global_generator_is_repeatable_and_leaves_it_alone(digit
 
 
 def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
-    X, X_test = digits[0][:700], digits[0][1200:]
+    X, X_test = digits[0][:400], digits[0][1200:]
     for seed in range(2):
         noise = 0.4 * np.random.default_rng(seed).normal(size=X_test.shape).astype(np.float32)
         noisy = np.clip(X_test + noise, 0, 1)
@@ -105,7 +105,7 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
             hidden_channels=(16, 32),
             noise_level=0.4,
             clip_range=(0, 1),
-            max_epochs=20,
+            max_epochs=8,
             random_state=seed,
         ).fit(X)
         error = np.mean((dae.reconstruct(noisy) - X_test) ** 2)
@@ -113,9 +113,9 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
 
 
 def test_pairs_are_learned_without_further_noise(digits):
-    X = digits[0][:600]
+    X = digits[0][:300]
     ae = DenoisingConvAutoencoder(32, hidden_channels=(16, 32), noise_level=100.0, random_state=0)
-    ae.set_params(max_epochs=30).fit(X, target=1 - X)
+    ae.set_params(max_epochs=20).fit(X, target=1 - X)
     assert np.mean((ae.reconstruct(X) - (1 - X)) ** 2) < 0.2 * np.var(X)
 
 
