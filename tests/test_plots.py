@@ -1,6 +1,5 @@
 """Tests of `skcae.plots`."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -552,11 +551,6 @@ def test_plotting_again_returns_the_display(ae, X, y):
         first = display.ax_
         assert display.plot() is display
         assert display.ax_ is not first
-
-
-def test_matplotlib_is_imported_late():
-    code = "import sys, skcae.plots; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_missing_matplotlib(ae, X, monkeypatch):
