@@ -45,14 +45,14 @@ class ConvAutoencoder(BaseAutoencoder):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConvAutoencoder
-    >>> X = load_digits().images
+    >>> X = load_digits().images[:500]
     >>> ae = ConvAutoencoder(n_components=8, max_epochs=5, random_state=0).fit(X)
     >>> ae.transform(X).shape
-    (1797, 8)
+    (500, 8)
     >>> ae.reconstruct(X).shape
-    (1797, 8, 8)
+    (500, 8, 8)
     >>> ae.score_samples(X).shape
-    (1797,)
+    (500,)
     """
 
     def __init__(
@@ -152,11 +152,11 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from skcae import DenoisingConvAutoencoder
-    >>> X = load_digits().images / 16
+    >>> X = load_digits().images[:500] / 16
     >>> dae = DenoisingConvAutoencoder(noise_level=0.3, max_epochs=5, random_state=0).fit(X)
     >>> noisy = X + 0.3 * np.random.default_rng(0).normal(size=X.shape)
     >>> dae.reconstruct(noisy).shape
-    (1797, 8, 8)
+    (500, 8, 8)
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class ConditionalConvVAE(Labelled, BaseVAE):
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConditionalConvVAE
     >>> X, y = load_digits(return_X_y=True)
-    >>> X, y = X[:500].reshape(-1, 8, 8), y[:500]
+    >>> X, y = X[:200].reshape(-1, 8, 8), y[:200]
     >>> vae = ConditionalConvVAE(n_components=4, max_epochs=5, random_state=0).fit(X, y)
     >>> vae.sample(2, y=[3, 8], random_state=0).shape
     (2, 8, 8)
