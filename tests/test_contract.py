@@ -25,6 +25,10 @@ import skcae
 from skcae import ConditionalConvVAE, ConvAutoencoder, DenoisingConvAutoencoder
 
 
+# In one worker of the session, since each worker starts processes of its own.
+IN_PROCESSES = pytest.mark.xdist_group("processes")
+
+
 @pytest.fixture
 def X(digits):
     return digits[0][:80].reshape(80, 64)
@@ -151,6 +155,7 @@ def test_pipeline_first_middle_and_last(make, X, many):
     assert last.score(X) < 0
 
 
+@IN_PROCESSES
 def test_grid_search_over_architecture_and_net_parameters_in_two_processes(make, X):
     grid = {
         "hidden_channels": [(4,), (4, 8)],
@@ -173,6 +178,7 @@ def test_grid_search_through_a_pipeline(make, X):
     assert search.best_estimator_["ae"].net_.optimizer_.param_groups[0]["weight_decay"] == 0.1
 
 
+@IN_PROCESSES
 def test_cross_validate_in_two_processes_equals_one(make, X, digits):
     y = digits[1][:80]
     pipe = make_pipeline(make(), LogisticRegression(max_iter=1000))
@@ -180,6 +186,7 @@ def test_cross_validate_in_two_processes_equals_one(make, X, digits):
     np.testing.assert_array_equal(one, two)
 
 
+@IN_PROCESSES
 def test_column_transformer_and_feature_union(make, X):
     frame = pd.DataFrame(np.hstack([X, X[:, :3]]))
     frame.columns = [f"p{i}" for i in range(67)]
@@ -305,6 +312,7 @@ def test_pickles_of_the_first_version_are_refused(make):
         pickle.loads(fitted)
 
 
+@IN_PROCESSES
 def test_module_that_no_file_holds_works_in_two_processes(X):
     class Mine(torch.nn.Module):  # as one of a notebook: other processes cannot import it
         def __init__(self, n_components, width=8):
