@@ -9,7 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._data._validation import check_unit_interval, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
-from ._parameters import MOVED, copy_net_params, refuse_moved, refuse_moved_score
+from ._parameters import (
+    MOVED,
+    copy_net_params,
+    refuse_moved,
+    refuse_moved_score,
+    refuse_numbers,
+)
 from ._private import CallbackSupportMixin, fit_context, with_callbacks
 
 
@@ -252,6 +258,7 @@ class BaseAutoencoder(
 
     def _validate_params(self):
         refuse_moved_score(self.anomaly_score)
+        refuse_numbers(vars(self))
         super()._validate_params()
 
     def __sklearn_clone__(self):

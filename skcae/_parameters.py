@@ -13,9 +13,10 @@ import torch
 from sklearn.utils import check_random_state
 from torch.nn import Module
 
+from ._net._compiled import check_compiling
 from ._net._distributed import rank_and_size
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
-from ._net._skorch import copy_callbacks
+from ._net._skorch import check_callbacks, copy_callbacks
 from ._private import Interval, RealNotInt, StrOptions
 from .corruptions import CORRUPTIONS
 from .losses import LIKELIHOODS, LOSSES, Likelihood, Loss
@@ -43,7 +44,7 @@ def _names(table):
 def _choice(table, *others, kind="", text):
     """A parameter that names a row of a table, or is something else."""
     options = ", ".join(f'"{name}"' for name in _names(table))
-    return Parameter([StrOptions(set(_names(table))), *others], f"{{{options}}}{kind}", text)
+    return Parameter([StrOptions(_names(table)), *others], f"{{{options}}}{kind}", text)
 
 
 COUNT, SWITCH = [_at_least(1)], ["boolean"]
@@ -62,7 +63,7 @@ PARAMETERS = {
         Axis of one sample that holds the channels: -1 for ``(32, 32, 3)``, 0 for
         ``(3, 32, 32)``. None: there are no channels."""),
     # Architecture
-    "hidden_channels": Parameter([StrOptions({"auto"}), "array-like"], '"auto" or tuple of int',
+    "hidden_channels": Parameter([StrOptions(["auto"]), "array-like"], '"auto" or tuple of int',
                                  """
         Filters of each convolutional stage; each stage halves the sides. The decoder mirrors the
         encoder. "auto" follows the shape of a sample: two stages of 32 and 64 filters, of volumes
@@ -142,7 +143,7 @@ PARAMETERS = {
         keeps the rate constant. Scheduler callbacks of skorch need "constant"."""),
     "max_epochs": Parameter(COUNT, "int", """
         Passes over the data."""),
-    "batch_size": Parameter([StrOptions({"auto"}), *COUNT], '"auto" or int', """
+    "batch_size": Parameter([StrOptions(["auto"]), *COUNT], '"auto" or int', """
         Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 128. A
         single sample left over joins the batch before it. With batches of one sample, batch
         normalization has nothing to average and stays the identity."""),
@@ -168,9 +169,10 @@ PARAMETERS = {
         its nearest neighbours, "joint" minus the log-density of the code together with the
         logarithms of the error on three grids, and with the last feature map, under mixtures of
         normal distributions. A callable takes :class:`~skcae.scores.Evidence`, and returns a
-        value for each sample, higher for more abnormal."""),
+        value for each sample, higher for more abnormal. Like all parameters it takes effect in
+        the next `fit` or `partial_fit`."""),
     "contamination": Parameter(
-        [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        [StrOptions(["auto"]), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float in (0, 0.5]', """
         Share of outliers in the training data, which sets `offset_` so that this share of it is
         predicted as outliers. "auto" puts `offset_` 1.5 interquartile ranges below the lower
@@ -199,7 +201,7 @@ PARAMETERS = {
         estimator is refused here."""),
     "device": Parameter([str, torch.device], "str or torch.device", """
         "auto" is a CUDA device where there is one, and the CPU otherwise."""),
-    "precision": Parameter([StrOptions({"auto", "float32", "bfloat16"})],
+    "precision": Parameter([StrOptions(["auto", "float32", "bfloat16"])],
                            '{"auto", "float32", "bfloat16"}', """
         Of training; "bfloat16" is mixed precision. "auto" chooses it for the built-in network
         where it is faster: on CUDA devices from compute capability 8.0 on, and for images on
@@ -227,7 +229,7 @@ ATTRIBUTES = """
         Number of values in a sample.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where `X` had string names.
+        Names of the features. Defined only when `X` has names that are all strings.
 
     n_iter_ : int
         Epochs of training, over `fit` and its continuations.
@@ -304,6 +306,14 @@ def refuse_moved(cls, names) -> None:
         )
 
 
+def refuse_numbers(parameters) -> None:
+    """Say how a parameter is written that holds several numbers."""
+    for name in ("input_shape", "hidden_channels", "hidden_units", "clip_range"):
+        if isinstance(value := parameters.get(name), Real):
+            tuple_ = "(low, high)" if name == "clip_range" else f"({value},)"
+            raise ValueError(f"{name}={value!r} is one number; pass a tuple, {name}={tuple_}.")
+
+
 def refuse_moved_score(score) -> None:
     """Say how scores are written that had names in an earlier version."""
     if isinstance(score, str) and score in MOVED_SCORES:
@@ -377,10 +387,12 @@ def check_clip_range(clip_range):
     return float(low_high[0]), float(low_high[1])
 
 
-def check_count(name, value):
-    """A number of draws, of a method."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} is no number of draws; pass an int of at least 1.")
+def check_count(name, value, least=1):
+    """A number of draws, of a method; a standard error needs two."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(
+            f"{name}={value!r} is no number of draws; pass an int of at least {least}."
+        )
     return int(value)
 
 
@@ -408,14 +420,14 @@ def check_net_params(net_params, given, variational):
                 f"a parameter of the estimator itself."
             )
         _check_net_option(name, value)
+    check_callbacks(entries)
+    check_compiling(entries)
     if "callbacks" in entries:
         entries["callbacks"] = copy_callbacks(entries["callbacks"])
     return entries
 
 
 def _check_net_option(name, value):
-    if name == "callbacks" and not _are_callbacks(value):
-        raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
     if name == "augmentation" and not isinstance(value, Module | None):
         raise ValueError(
             f"net_params['augmentation'] is {value!r}; pass an instance of a torch.nn.Module, as "
@@ -426,13 +438,6 @@ def _check_net_option(name, value):
     low, high = BOUND_OPTIONS.get(name, (-np.inf, np.inf))
     if name in BOUND_OPTIONS and not (isinstance(value, Real) and low <= value <= high):
         raise ValueError(f"net_params[{name!r}] is {value!r}; pass a number in [{low}, {high}].")
-
-
-def _are_callbacks(value):
-    pairs = value if isinstance(value, (list, tuple)) else [value]
-    items = [item[1] if isinstance(item, tuple) and len(item) == 2 else item for item in pairs]
-    known = all(item is None or hasattr(item, "on_train_begin") for item in items)
-    return known and isinstance(value, (list, tuple, type(None)))
 
 
 def copy_net_params(net_params):

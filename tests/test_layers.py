@@ -19,7 +19,7 @@ ROWS = [
     ["_net"],
     ["_data"],
     [
-        *("_private", "modules", "losses", "priors", "corruptions", "augmentations"),
+        *("_warnings", "_private", "modules", "losses", "priors", "corruptions", "augmentations"),
         *("densities", "scores", "datasets", "plots"),
     ],
 ]

@@ -615,9 +615,7 @@ def test_standard_error_without_labels_is_that_of_other_draws(rows, digits):
         estimates, errors = np.moveaxis(runs, 1, 0)
         return np.median(estimates.std(0, ddof=1) / errors.mean(0))
 
-    # The delta method is somewhat too small for few draws, with labels and without.
     assert 0.8 * ratio(y[:30]) < ratio(None) < 1.25 * ratio(y[:30])
-    assert np.isnan(vae.log_likelihood(rows[:3], n_samples=1, return_std=True)[1]).all()
 
 
 def test_labels_that_go_missing_or_change(rows, digits):

@@ -1,11 +1,12 @@
 """How a row of values is an image: rows <-> ``(n, n_channels, *spatial)``."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+
+from .._warnings import warn
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Layout:
         axis = _check_axis(channel_axis, shape)
         return cls(shape, axis, image_shape is not None)
 
+    @classmethod
+    def given(cls, shape, channel_axis):
+        """As parameters say it."""
+        from_end = channel_axis is not None and channel_axis < 0
+        return cls(tuple(shape), channel_axis + len(shape) if from_end else channel_axis)
+
     @property
     def n_features(self):
         return math.prod(self.shape)
@@ -53,6 +60,14 @@ class Layout:
         if self.channel_axis is None:
             return self.shape
         return self.shape[: self.channel_axis] + self.shape[self.channel_axis + 1 :]
+
+    def changes_since(self, other):
+        """In what the shape of a sample differs from that of another layout, in words."""
+        pairs = {
+            "input_shape": (other.shape, self.shape),
+            "channel_axis": (other.channel_axis, self.channel_axis),
+        }
+        return [f"{name} was {a} and is {b}" for name, (a, b) in pairs.items() if a != b]
 
     def channels_of(self, rows):
         """The values of each channel in an array of rows, as arrays."""
@@ -96,11 +111,9 @@ def _check_axis(channel_axis, shape):
     if channel_axis is None:
         if n_axes == 3 and min(shape[0], shape[-1]) <= 4:
             axis = 0 if shape[0] <= 4 else -1
-            warnings.warn(
+            warn(
                 f"samples of shape {shape} are taken as volumes with one channel; if axis {axis} "
-                f"holds channels, pass channel_axis={axis}.",
-                UserWarning,
-                stacklevel=2,
+                f"holds channels, pass channel_axis={axis}."
             )
     elif not -n_axes <= channel_axis < n_axes:
         raise ValueError(
@@ -119,10 +132,8 @@ def _check_axis(channel_axis, shape):
 def _warn_square(n_features):
     side = math.isqrt(n_features)
     if n_features >= 64 and side * side == n_features:
-        warnings.warn(
+        warn(
             f"rows of {n_features} features are taken as signals of that length; if they are "
             f"images, pass input_shape=({side}, {side}), otherwise input_shape=({n_features},) "
-            f"to be explicit.",
-            UserWarning,
-            stacklevel=2,
+            f"to be explicit."
         )
