@@ -278,7 +278,10 @@ def _entry(name, parameter, default):
     return f"    {name} : {parameter.kind}, default={shown}\n{text}"
 
 
-# Where parameters went -------------------------------------------------------------------------
+# Where parameters went, and those that were meant ----------------------------------------------
+
+TUPLES = dict.fromkeys(("input_shape", "hidden_channels", "hidden_units"), "({},)")
+TUPLES["clip_range"] = "(low, high)"
 
 BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
 MOVED = {
@@ -307,11 +310,14 @@ def refuse_moved(cls, names) -> None:
 
 
 def refuse_numbers(parameters) -> None:
-    """Say how a parameter is written that holds several numbers."""
-    for name in ("input_shape", "hidden_channels", "hidden_units", "clip_range"):
-        if isinstance(value := parameters.get(name), Real):
-            tuple_ = "(low, high)" if name == "clip_range" else f"({value},)"
-            raise ValueError(f"{name}={value!r} is one number; pass a tuple, {name}={tuple_}.")
+    """Say how a parameter is written that was given one number for several, or a bool for one."""
+    for name, value in parameters.items():
+        if name in TUPLES and isinstance(value, Real):
+            example = TUPLES[name].format(value)
+            raise ValueError(f"{name}={value!r} is one number; pass a tuple, {name}={example}.")
+        counts = any(isinstance(kind, Interval) for kind in PARAMETERS.get(name, [[]])[0])
+        if counts and isinstance(value, bool):
+            raise ValueError(f"{name}={value!r} is a bool; pass a number.")
 
 
 def refuse_moved_score(score) -> None:
@@ -374,17 +380,6 @@ def choose_device(device):
         )
     own = os.environ.get("LOCAL_RANK") if rank_and_size()[1] > 1 else None
     return f"cuda:{own}" if str(device) == "cuda" and own is not None else str(device)
-
-
-def check_clip_range(clip_range):
-    """Two numbers, the lower one first."""
-    low_high = tuple(clip_range)
-    numbers = all(isinstance(value, Real) for value in low_high)
-    if len(low_high) != 2 or not numbers or not low_high[0] < low_high[1]:
-        raise ValueError(
-            f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
-        )
-    return float(low_high[0]), float(low_high[1])
 
 
 def check_count(name, value, least=1):

@@ -313,6 +313,12 @@ def test_a_number_for_a_tuple(make, parameters, message):
         make(**parameters).fit(X)
 
 
+@pytest.mark.parametrize("name", ["n_components", "kernel_size", "learning_rate", "max_epochs"])
+def test_a_bool_for_a_number(make, name):
+    with pytest.raises(ValueError, match=f"{name}=True is a bool; pass a number"):
+        make(**{name: True}).fit(X)
+
+
 def test_clip_range_of_one_number():
     with pytest.raises(ValueError, match=r"pass a tuple, clip_range=\(low, high\)"):
         DenoisingConvAutoencoder(clip_range=1).fit(X)

@@ -235,11 +235,13 @@ class Trainer:
 
     def _check_end(self, rows):
         """Warn where training diverged and did not end better than to give back the mean."""
-        loss = self.lowest.get("valid_loss", self.net.history[-1]["train_loss"])
-        mean, ceiling = _losses_of_the_mean(
-            self.net, rows[subsample(rows, N_CHECKED, self.net.seed)]
-        )
-        if self.highest > ceiling and loss > mean - 0.1 * abs(mean):
+        net = self.net
+        loss = self.lowest.get("valid_loss", net.history[-1]["train_loss"])
+        x = net.standardize(rows[subsample(rows, N_CHECKED, net.seed)])
+        with torch.inference_mode():
+            mean, ceiling = _losses_of_the_mean(net, x)
+            finite = bool(net.output(x).isfinite().all())  # after the last step, too
+        if not finite or (self.highest > ceiling and loss > mean - 0.1 * abs(mean)):
             warn(
                 f"training diverged: its loss was up to {self.highest:.4g} and ended at "
                 f"{loss:.4g}, where to give back the mean of the data has {mean:.4g}. Lower "
@@ -269,15 +271,13 @@ class Trainer:
             self.net.module_.load_state_dict(self.best)
 
 
-def _losses_of_the_mean(net, rows):
+def _losses_of_the_mean(net, x: Tensor):
     """The loss of an output that is always zero, the mean or one half, and one far above it."""
-    x = net.standardize(rows)
     zero, one = torch.zeros_like(x), torch.ones((), device=x.device)
-    with torch.inference_mode():
-        if isinstance(net.loss, Likelihood):
-            loss = -float(net.loss.per_sample(zero, x, one).mean())
-            far = loss + 10 * net.layout.n_features  # nats
-        else:
-            loss = float(net.criterion_(zero, x).mean())
-            far = loss + 9 * abs(loss)
+    if isinstance(net.loss, Likelihood):
+        loss = -float(net.loss.per_sample(zero, x, one).mean())
+        far = loss + 10 * net.layout.n_features  # nats
+    else:
+        loss = float(net.criterion_(zero, x).mean())
+        far = loss + 9 * abs(loss)
     return net.loss_in_units(loss), net.loss_in_units(far)
