@@ -240,7 +240,7 @@ class Trainer:
         x = net.standardize(rows[subsample(rows, N_CHECKED, net.seed)])
         with torch.inference_mode():
             mean, ceiling = _losses_of_the_mean(net, x)
-            finite = bool(net.output(x).isfinite().all())  # after the last step, too
+            finite = bool(net.output(x).square().isfinite().all())  # after the last step, too
         if not finite or (self.highest > ceiling and loss > mean - 0.1 * abs(mean)):
             warn(
                 f"training diverged: its loss was up to {self.highest:.4g} and ended at "
