@@ -95,8 +95,9 @@ def _vary_less(rows, ranges, seen):
     low, high, largest = float(rows.min()), float(rows.max()), ranges.max()
     if largest * FACTOR_WHOLE > seen.least:
         return False
-    other_kind = seen.whole and (rows.dtype.kind == "b" or not _are_whole(rows))
-    if other_kind and seen.high > 1 and low >= -1 and high <= 1:
+    other_kind = rows.dtype.kind == "b" or not _are_whole(rows)
+    other_kind &= seen.whole and seen.high > 1
+    if other_kind and low >= -1 and high <= 1:
         return True
     if largest * FACTOR > seen.least:
         return False
