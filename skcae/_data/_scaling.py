@@ -132,9 +132,8 @@ def _check_single_precision(low, high, variance):
 
 def _refuse_range(name, low, high):
     raise ValueError(
-        f"{name} has values from {low:g} to {high:g}, which single precision, in which the "
-        f"network computes, cannot hold; rescale X, for instance with StandardScaler, in fit and "
-        f"after."
+        f"{name} has values from {low:g} to {high:g}, which single precision cannot hold; rescale "
+        f"X, for instance with StandardScaler, in fit and after."
     )
 
 
