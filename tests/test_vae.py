@@ -671,6 +671,10 @@ def test_values_beyond_single_precision(make_vae, rows):
         with pytest.raises(ValueError, match="single precision cannot hold"):
             make_vae().fit(rows.astype(float) * factor)
     vae = make_vae().fit(rows)
+    with pytest.warns(UserWarning, match="in another unit"):
+        reconstruction, kl = vae.elbo(rows[:2].astype(float) * 1e30)
+    assert (reconstruction == -np.inf).all()
+    assert (kl == np.inf).all()
     for method in vae.elbo, vae.log_likelihood, vae.posterior:
         with pytest.raises(ValueError, match="single precision cannot hold"):
             method(rows[:2].astype(float) * 1e100)
