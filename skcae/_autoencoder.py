@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import BaseAutoencoder
 from ._data._beside import check_noisy, refuse_target, warn_of_no_noise, warn_of_other_units
 from ._data._scaling import Scaling
-from ._data._validation import check_range, check_unit_interval, validate_target
+from ._data._validation import check_precision, check_unit_interval, validate_target
 from ._parameters import check_clip_range, parametrize
 from ._private import fit_context, with_callbacks
 from .corruptions import CORRUPTIONS
@@ -319,7 +319,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         if target is None:
             warn_of_no_noise(self._make_corruption(), rows, layout)
         else:
-            check_range(target, scaling, "target")
+            check_precision(target, scaling, "target")
             warn_of_other_units(rows, target, layout)
         return scaling
 

@@ -113,10 +113,9 @@ PARAMETERS = {
                           text="""
         Distribution of the values of `X` given the code. "gaussian" takes any real data; its
         variance, common to all values, is estimated by maximum likelihood while training.
-        "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need
-        values in [0, 1], or integers: masks of 0 and 1, or images of 8 bits, which are divided by
-        255; wider ones: see the user guide. Grey values under "bernoulli" give no likelihood, only
-        a number that trains well."""),
+        "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need values
+        in [0, 1], or integers: masks of 0 and 1, images of 8 bits (divided by 255; wider: see the
+        user guide). Grey values under "bernoulli" only give a number that trains well."""),
     "prior": _choice(PRIORS, callable, kind=" or callable", text="""
         Distribution of the codes: standard normal, or a mixture of 64 normal distributions that
         is learned with the network. A callable ``(n_components)`` builds a

@@ -76,7 +76,7 @@ def test_an_error_of_the_unit_interval_shows_the_digits_that_matter(images):
         ConvAutoencoder(**SMALL, loss="binary_crossentropy").fit(X)
     ae = ConvAutoencoder(**SMALL, loss="binary_crossentropy").fit(X.clip(0, 1))
     for call in ae.transform, ae.partial_fit, ae.net_.predict:
-        with pytest.raises(ValueError, match=r"from 0.0 to 1.00002; rescale it"):
+        with pytest.raises(ValueError, match=r"from 0.0 to 1.00002; .*, or use loss="):
             call(X)
 
 
@@ -140,7 +140,9 @@ def test_each_fold_has_the_unit_of_all_images(images):
 def on_bytes(request, images):
     bounded = {"loss" if request.param in having("loss") else "likelihood": None}
     bounded = dict.fromkeys(bounded, "binary_crossentropy" if "loss" in bounded else "bernoulli")
-    return [request.param(**SMALL, **p).fit(images).recalibrate(images) for p in ({}, bounded)]
+    noise = {"noise_level": 8} if request.param is DenoisingConvAutoencoder else {}
+    estimators = [request.param(**SMALL, **noise, **p) for p in ({}, bounded)]
+    return [estimator.fit(images).recalibrate(images) for estimator in estimators]
 
 
 METHODS = ("transform", "reconstruct", "score_samples", "score", "predict", "decision_function",
@@ -222,11 +224,10 @@ def test_dark_frames_and_stored_ones(images, monkeypatch):
 
 def test_a_target_or_a_chunk_in_another_unit(images):
     dae, chunks = (DenoisingConvAutoencoder(**SMALL) for _ in range(2))
-    for target in images / 255, images > 100:
-        with pytest.warns(UserWarning, match="target seems to be in another unit"):
-            dae.fit(images, target=target)
-    with pytest.warns(UserWarning, match="target seems to be in another unit"):
-        dae.fit(images / 255, target=images)
+    for X, target in (images, images / 255), (images, images > 100), (images / 255, images):
+        with pytest.warns(UserWarning, match=r"target varies by .* different units") as told:
+            dae.fit(X, target=target)
+        assert len(told) == 1
     with pytest.raises(ValueError, match="target has values from 0 to 2"):
         dae.fit(images / 255, target=1e36 * images)
     for chunk in np.array_split(images, 4):
@@ -351,3 +352,13 @@ def test_trimming_leaves_at_least_one_row(cls, n, batch_size, images):
     for chunk in X[:n], X[:1], X[1:2]:
         ae.partial_fit(chunk)
     assert np.isfinite(ae.score_samples(X)).all()
+
+
+# Noise beyond the unit interval -----------------------------------------------------------------
+
+
+def test_noise_beyond_the_unit_interval_is_not_clipped(images):
+    X = images / 254
+    noisy = X + np.random.default_rng(0).normal(0, 0.3, X.shape)
+    dae = DenoisingConvAutoencoder(**SMALL, loss="binary_crossentropy").fit(noisy, target=X)
+    assert not np.allclose(dae.transform(noisy), dae.transform(noisy.clip(0, 1)), atol=1e-4)

@@ -68,7 +68,7 @@ def choose_unit(dtype, seen):
     return float(full)
 
 
-def warn_other_unit(rows, seen, name="X"):
+def warn_other_unit(rows, seen):
     """Warn where all rows lie in a range that is far from what was seen; of many look at some."""
     stored = isinstance(rows, Stored)
     rows = rows[: rows.rows_in(BLOCK)] if stored else rows[:: 1 + rows.size // BLOCK]
@@ -81,7 +81,7 @@ def warn_other_unit(rows, seen, name="X"):
     if not (_vary_less(some, highs - lows, seen) or _lie_beyond(some, lows, highs, seen)):
         return
     warnings.warn(
-        f"{name} seems to be in another unit than the X given to fit: it has values from "
+        f"X seems to be in another unit than the X given to fit: it has values from "
         f"{lows.min():g} to {highs.max():g}, and that had values from {seen.low:g} to "
         f"{seen.high:g}; pass both in the same unit, for instance as 8-bit images, or divided by "
         f"255.",

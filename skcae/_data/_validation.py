@@ -121,14 +121,19 @@ def _check_unit_interval(rows, scaling, parameter, name):
         )
 
 
-def check_range(rows, scaling, name="X"):
+def check_range(rows, scaling):
     """Whether rows can have the units that ``fit`` learned: an error, or a warning."""
+    check_precision(rows, scaling)
+    warn_other_unit(rows, scaling.seen)
+
+
+def check_precision(rows, scaling, name="X"):
+    """Whether single precision can hold rows, standardized too; of stored ones when read."""
     check = partial(scaling.check, name=name)
     if isinstance(rows, Stored):
         _check_when_read(rows, check)
     else:
         check(rows)
-    warn_other_unit(rows, scaling.seen, name)
 
 
 def _check_numeric(rows, name):

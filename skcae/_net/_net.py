@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .._data._layout import Layout
 from .._data._scaling import Scaling
+from .._data._validation import ROUNDING
 from .._threads import one_thread
 from ..losses import PerSampleLoss
 from ._anomalies import AnomalyScoring
@@ -292,7 +293,11 @@ class Net(AnomalyScoring, SkorchNet):
 
     def _standardize(self, x: Tensor) -> Tensor:
         x = self.scaling.forward(x).float()
-        return x.clamp_(0, 1) if self.loss.unit_interval else x  # what rounding has left outside
+        if not self.loss.unit_interval:
+            return x
+        if self.denoises:  # noise stays outside [0, 1], where rounding does not
+            return torch.where((x - 0.5).abs() <= 0.5 + ROUNDING, x.clamp(0, 1), x)
+        return x.clamp_(0, 1)
 
     def _unfold(self, output: Tensor) -> Tensor:
         """The output of the network as rows in the units of the input."""
