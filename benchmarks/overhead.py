@@ -27,7 +27,7 @@ from statistics import median
 
 # No package here: the peak memory of a process counts that of the one that started it, too.
 
-BASE = "torch", "skorch", "sklearn.base", "sklearn.mixture", "pandas", "scipy.stats"
+BASE = "torch", "skorch", "sklearn.base", "sklearn.cluster", "pandas", "scipy.stats"
 KINDS = "ConvAutoencoder", "DenoisingConvAutoencoder", "ConvVAE", "ConditionalConvVAE"
 
 

@@ -1,8 +1,11 @@
 """ConvAutoencoder and DenoisingConvAutoencoder."""
 
+from sklearn.utils.validation import check_is_fitted
+
 from ._base import BaseAutoencoder
-from ._data._stored import stored_or_array
-from ._data._validation import as_numpy
+from ._data._beside import check_noisy, refuse_target, warn_of_no_noise, warn_of_other_units
+from ._data._scaling import Scaling
+from ._data._validation import check_precision, check_unit_interval, validate_target
 from ._parameters import check_clip_range, parametrize
 from ._private import fit_context, with_callbacks
 from .corruptions import CORRUPTIONS
@@ -42,14 +45,14 @@ class ConvAutoencoder(BaseAutoencoder):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConvAutoencoder
-    >>> X = load_digits().images
+    >>> X = load_digits().images[:500]
     >>> ae = ConvAutoencoder(n_components=8, max_epochs=5, random_state=0).fit(X)
     >>> ae.transform(X).shape
-    (1797, 8)
+    (500, 8)
     >>> ae.reconstruct(X).shape
-    (1797, 8, 8)
+    (500, 8, 8)
     >>> ae.score_samples(X).shape
-    (1797,)
+    (500,)
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
     with fresh noise for every batch. `reconstruct` denoises what it is given; `transform`,
     `score_samples` and the validation of `early_stopping` add no noise. Where you have noisy and
     clean pairs, pass them as ``fit(X_noisy, target=X_clean)``: no further noise is then added.
+    Of cross-entropy only what is given back must lie in [0, 1], noisy values may lie beyond.
 
     Parameters
     ----------
@@ -148,11 +152,11 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from skcae import DenoisingConvAutoencoder
-    >>> X = load_digits().images / 16
+    >>> X = load_digits().images[:500] / 16
     >>> dae = DenoisingConvAutoencoder(noise_level=0.3, max_epochs=5, random_state=0).fit(X)
     >>> noisy = X + 0.3 * np.random.default_rng(0).normal(size=X.shape)
     >>> dae.reconstruct(noisy).shape
-    (1797, 8, 8)
+    (500, 8, 8)
     """
 
     def __init__(
@@ -222,6 +226,8 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
+    _instead_of_y = "pass it as target, as in fit(X, target=y)"
+
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, target=None):
@@ -234,7 +240,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images; clean, or the noisy half of pairs.
         y : Ignored
-            Present for API consistency.
+            Present for API consistency. Other samples than `X`, of its shape, are an error.
         target : array-like of the shape of `X`, default=None
             The clean half of pairs, in the units of `X`. None adds the noise of `corruption` to
             `X`; with a target it is not used. Through a Pipeline it is carried by metadata
@@ -245,6 +251,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self : object
             The fitted estimator.
         """
+        refuse_target(X, y, self._instead_of_y)
         return self._fit(X, y, target)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -256,7 +263,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images.
         y : Ignored
-            Present for API consistency.
+            Present for API consistency. Other samples than `X`, of its shape, are an error.
         target : array-like of the shape of `X`, default=None
             The clean half of pairs.
 
@@ -265,10 +272,59 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self : object
             The fitted estimator.
         """
+        refuse_target(X, y, self._instead_of_y)
         return self._partial_fit(X, target)
 
-    def _read_target(self, target, rows, reset):
-        return stored_or_array(as_numpy(target)), {}
+    def score(self, X, y=None, sample_weight=None, target=None):
+        """Average minus the loss, which a grid search maximizes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Rows or images; clean, or the noisy half of pairs.
+        y : Ignored
+            Present for API consistency. Other samples than `X`, of its shape, are an error.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+        target : array-like of the shape of `X`, default=None
+            The clean half of pairs, with which the reconstructions are compared. None compares
+            them with `X` itself, and so prefers networks that keep its noise.
+
+        Returns
+        -------
+        score : float
+            Negative mean loss, whatever the `anomaly_score`, in the units of `X` (squared, for
+            the squared error; nats, for cross-entropy).
+        """
+        if target is None:
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        refuse_target(X, y, self._instead_of_y)
+        net, rows = self.net_, self._validate(X, compared=False)[0]
+        target = validate_target(target, rows, net.layout)
+        if net.loss.unit_interval:
+            check_unit_interval(target, net.scaling, self._loss_text(), "target", when_read=True)
+        return self._average(-net.losses(rows, target), sample_weight)
+
+    def _read_target(self, target, rows, layout, reset):
+        return None if target is None else validate_target(target, rows, layout), {}
+
+    def _scale(self, rows, target, layout, earlier=None):
+        if target is None or not self._loss().unit_interval:
+            scaling = super()._scale(rows, target, layout, earlier)
+        else:
+            scaling = earlier.extended(rows) if earlier else Scaling.unit_interval(rows)
+            check_noisy(rows, scaling, self._loss_text())
+            check_unit_interval(target, scaling, self._loss_text(), "target")
+        if target is None:
+            warn_of_no_noise(self._make_corruption(), rows, layout)
+        else:
+            check_precision(target, scaling, "target")
+            warn_of_other_units(rows, target, layout)
+        return scaling
+
+    def _net_options(self):
+        return {"denoises": True}
 
     def _make_corruption(self):
         if not isinstance(self.corruption, str):

@@ -6,7 +6,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._data._validation import check_unit_interval, validate_codes, validate_rows
+from ._data._beside import refuse_target
+from ._data._kinds import explaining
+from ._data._layout import advise_shape
+from ._data._validation import check_range, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
 from ._parameters import MOVED, copy_net_params, refuse_moved, refuse_moved_score
@@ -22,6 +25,12 @@ class BaseAutoencoder(
     BaseEstimator,
 ):
     """Everything that the autoencoders share; each leaf lists its own parameters."""
+
+    # What to do with samples that are given as `y`.
+    _instead_of_y = (
+        "leave it out, or, to learn to turn X into it, call "
+        "DenoisingConvAutoencoder().fit(X, target=y)"
+    )
 
     def __new__(cls, *args, **parameters):
         refuse_moved(cls, parameters)
@@ -41,13 +50,14 @@ class BaseAutoencoder(
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images.
         y : Ignored
-            Present for API consistency.
+            Present for API consistency. Other samples than `X`, of its shape, are an error.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
+        refuse_target(X, y, self._instead_of_y)
         return self._fit(X, y)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -62,13 +72,14 @@ class BaseAutoencoder(
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images.
         y : Ignored
-            Present for API consistency.
+            Present for API consistency. Other samples than `X`, of its shape, are an error.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
+        refuse_target(X, y, self._instead_of_y)
         return self._partial_fit(X)
 
     # Applying -------------------------------------------------------------------------------
@@ -90,7 +101,7 @@ class BaseAutoencoder(
             Codes.
         """
         check_is_fitted(self)
-        return self.net_.encode(self._validate(X)[0], out=out)
+        return self.net_.encode(self._validate(X, compared=False)[0], out=out)
 
     def inverse_transform(self, Z, out=None):
         """Decode codes.
@@ -105,24 +116,28 @@ class BaseAutoencoder(
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
-            Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
+            Reconstructions in the units and the layout of the `X` given to `fit`; float64 where
+            that is far from zero, so that single precision would round what varies.
         """
         check_is_fitted(self)
         result = self.net_.decode(self._validate_codes(Z), out=out)
         return result if out is not None else self._as_given(result)
 
-    def _validate(self, X):
-        """Rows ``(n_samples, n_features)``, and the shape of a sample if `X` came as images."""
-        rows, image_shape = validate_rows(self, X)
+    def _validate(self, X, compared=True):
+        """Rows ``(n_samples, n_features)``, and the shape of a sample if `X` came as images.
+
+        ``compared`` tells whether they are compared with their reconstructions.
+        """
         shape = self.net_.layout.shape
+        with explaining(X, shape):
+            rows, image_shape = validate_rows(self, X)
         if image_shape is not None and image_shape != shape:
             raise ValueError(
                 f"X has samples of shape {image_shape}, but {type(self).__name__} was fitted "
-                f"on samples of shape {shape}; reshape X to (n_samples, *{shape})."
+                f"on samples of shape {shape}; {advise_shape(image_shape, shape)}."
             )
-        if self.net_.loss.unit_interval:
-            scaling, text = self.net_.scaling, self._loss_text()
-            check_unit_interval(rows, scaling, text, when_read=True)
+        self.net_.check_range(rows, self._loss_text(), compared)
+        check_range(rows, self.net_.scaling)
         return rows, image_shape
 
     def _validate_codes(self, Z):
@@ -151,16 +166,20 @@ class BaseAutoencoder(
         Returns
         -------
         X_hat : ndarray of the shape of `X`, float32
-            Reconstructions in the units of the `X` given to `fit`.
+            Reconstructions in the units of the `X` given to `fit`; float64 far from zero.
         """
         check_is_fitted(self)
-        rows, image_shape = self._validate(X)
+        rows, image_shape = self._validate(X, compared=False)
         result = self.net_.reconstruct(rows, out=out)
         return result if out is not None else self._shaped(result, image_shape)
 
     def _shaped(self, rows, image_shape):
         """Rows in the layout of the `X` of this call."""
         return rows if image_shape is None else rows.reshape(-1, *image_shape)
+
+    def score(self, X, y=None, sample_weight=None):
+        refuse_target(X, y, self._instead_of_y)
+        return super().score(X, y, sample_weight)
 
     # Reading the result ---------------------------------------------------------------------
 

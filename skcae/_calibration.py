@@ -1,5 +1,6 @@
-"""Calibration on data that was not trained on: conformal p-values, drift, and the fence."""
+"""Calibration on data that was not trained on: conformal p-values, drift, and thresholds."""
 
+from collections import Counter
 from hashlib import blake2b
 from numbers import Integral, Real
 
@@ -9,8 +10,8 @@ from scipy.stats import false_discovery_control, ks_2samp
 from ._net._distributed import broadcast
 from ._parameters import draw_seed
 
-# P-values are multiples of one number, and often equal the rate that is asked for.
-ROUNDING = 1e-12
+# The share of new normal samples that `contamination="auto"` lets be called outliers.
+FALSE_ALARM_RATE = 0.05
 
 
 class Calibration:
@@ -21,19 +22,32 @@ class Calibration:
     parts : list of (net, ndarray)
         A net, and its anomaly scores of normal samples that it was not trained on. One part is
         split-conformal; several, whose samples are disjoint, are cross-conformal.
+    seed : int
+        Of what decides between equal scores.
     """
 
-    def __init__(self, parts):
+    def __init__(self, parts, seed=0):
         self.parts = [(net, np.sort(scores)) for net, scores in parts]
         self.n_samples = sum(len(scores) for _, scores in parts)
+        self.seed = seed
+
+    @property
+    def scores(self):
+        """The anomaly scores of all samples."""
+        return np.concatenate([scores for _, scores in self.parts])
 
     def p_values(self, X):
-        """Share of normal samples that are at least as abnormal, each row itself included."""
-        above = sum(
-            len(known) - np.searchsorted(known, net.anomaly_scores(X), side="left")
-            for net, known in self.parts
-        )
-        return (1 + above) / (1 + self.n_samples)
+        """Share of normal samples that are more abnormal, and a random part of the equal ones.
+
+        Each row itself is among the latter.
+        """
+        above, equal = 0, 1
+        for net, known in self.parts:
+            scores = net.anomaly_scores(X)
+            first, last = (np.searchsorted(known, scores, side) for side in ("left", "right"))
+            above, equal = above + len(known) - last, equal + last - first
+        u = 1 - uniform(X, self.seed, b"p")
+        return (above + u * equal) / (1 + self.n_samples)
 
     def drift(self, X):
         """Two-sample Kolmogorov-Smirnov test; over several parts by Bonferroni's inequality."""
@@ -44,20 +58,16 @@ class Calibration:
     def alarms(self, X, false_alarm_rate=None, false_discovery_rate=None):
         """Which rows are outliers at a rate of false alarms, or of false discoveries."""
         if false_discovery_rate is None:
-            self._check_rate("false_alarm_rate", false_alarm_rate)
-            return self.p_values(X) <= false_alarm_rate + ROUNDING
-        self._check_rate("false_discovery_rate", false_discovery_rate)
-        return false_discovery_control(self.p_values(X)) <= false_discovery_rate + ROUNDING
+            check_rate("false_alarm_rate", false_alarm_rate)
+            return self.p_values(X) <= false_alarm_rate
+        check_rate("false_discovery_rate", false_discovery_rate)
+        return false_discovery_control(self.p_values(X)) <= false_discovery_rate
 
-    def _check_rate(self, name, rate):
-        if not isinstance(rate, Real) or not 1e-9 < rate < 1:
-            raise ValueError(f"{name}={rate!r} is no rate; pass a number between 0 and 1.")
-        needed = int(np.ceil(round(1 / rate, 9))) - 1
-        if self.n_samples < needed:
-            raise ValueError(
-                f"{name}={rate!r} needs at least {needed} samples to calibrate on, but there are "
-                f"{self.n_samples}; pass a higher rate, or call recalibrate with more data."
-            )
+
+def check_rate(name, rate):
+    """A share of alarms, or of what is found."""
+    if not isinstance(rate, Real) or not 0 < rate < 1:
+        raise ValueError(f"{name}={rate!r} is no rate; pass a number between 0 and 1.")
 
 
 def splits(calibration, X, random_state):
@@ -67,7 +77,8 @@ def splits(calibration, X, random_state):
         rng = np.random.default_rng(broadcast(draw_seed(random_state)))
         held = np.array_split(rng.permutation(n), calibration)
     else:
-        held = [np.flatnonzero(_uniform(X, random_state) < calibration)]
+        seed = random_state if isinstance(random_state, Integral) else 0
+        held = [np.flatnonzero(uniform(X, seed, b"s", count=True) < calibration)]
     pairs = [(np.setdiff1d(np.arange(n), part), np.sort(part)) for part in held]
     if any(len(train) == 0 or len(part) == 0 for train, part in pairs):
         raise ValueError(
@@ -77,18 +88,31 @@ def splits(calibration, X, random_state):
     return pairs
 
 
-def _uniform(X, random_state):
-    """A number in [0, 1) for each row, which is the same in every call.
+def uniform(X, seed, purpose, count=False):
+    """A number in [0, 1) for each row that follows from its values, the same in every call.
 
-    So a row that was held out once is never trained on, in ``partial_fit`` or a warm start.
+    With ``count`` also from how many equal rows came before it in `X`. So a row that was held out
+    once is never trained on, in ``partial_fit`` or a warm start, and equal rows are parted at
+    random like others.
     """
-    seed = random_state if isinstance(random_state, Integral) else 0
-    key = int(seed).to_bytes(8, "little")
-    hashes = [blake2b((np.asarray(x, float) + 0.0).tobytes(), digest_size=8, key=key) for x in X]
-    return np.array([int.from_bytes(h.digest(), "little") for h in hashes]) / 2**64
+    key, seen = int(seed % 2**64).to_bytes(8, "little"), Counter()
+    numbers = np.empty(len(X))
+    for i, row in enumerate(X):
+        values = (np.asarray(row, float) + 0.0).tobytes()  # 0.0: there is one zero only
+        digest = blake2b(values, digest_size=8, key=key, person=purpose).digest()
+        if count:
+            seen[digest] += 1
+            if seen[digest] > 1:
+                again = digest + seen[digest].to_bytes(8, "little")
+                digest = blake2b(again, digest_size=8, key=key, person=purpose).digest()
+        numbers[i] = int.from_bytes(digest, "little") / 2**64
+    return numbers
 
 
-def fence(scores):
-    """1.5 interquartile ranges below the lower quartile (Tukey, 1977)."""
-    low, high = np.percentile(scores, [25, 75])
-    return float(low - 1.5 * (high - low))
+def threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
+    """The `offset_` beyond which a share of normal samples is expected, by their anomaly scores.
+
+    The quantile at ``(1 - false_alarm_rate) * (n + 1)`` of the ordered scores: of a sample that
+    is like them, this is the probability to be below it.
+    """
+    return -float(np.quantile(scores, 1 - false_alarm_rate, method="weibull"))

@@ -50,7 +50,7 @@ class ConditionalConvVAE(Labelled, BaseVAE):
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConditionalConvVAE
     >>> X, y = load_digits(return_X_y=True)
-    >>> X, y = X[:500].reshape(-1, 8, 8), y[:500]
+    >>> X, y = X[:200].reshape(-1, 8, 8), y[:200]
     >>> vae = ConditionalConvVAE(n_components=4, max_epochs=5, random_state=0).fit(X, y)
     >>> vae.sample(2, y=[3, 8], random_state=0).shape
     (2, 8, 8)
@@ -256,7 +256,8 @@ class ConditionalConvVAE(Labelled, BaseVAE):
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features) or (n_samples, *input_shape), float32
-            Reconstructions in the units of the `X` given to `fit`, as rows or images like it.
+            Reconstructions in the units and the layout of the `X` given to `fit`; float64 where
+            that is far from zero, so that single precision would round what varies.
         """
         check_is_fitted(self)
         Z = self._validate_codes(Z)
@@ -279,7 +280,7 @@ class ConditionalConvVAE(Labelled, BaseVAE):
         Returns
         -------
         X_hat : ndarray of the shape of `X`, float32
-            Reconstructions in the units of the `X` given to `fit`.
+            Reconstructions in the units of the `X` given to `fit`; float64 far from zero.
         """
         check_is_fitted(self)
         rows, image_shape = self._validate(X)

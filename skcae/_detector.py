@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._calibration import Calibration
+from ._calibration import FALSE_ALARM_RATE, Calibration, check_rate, threshold
 from ._private import check_sample_weight
 
 
@@ -117,12 +117,39 @@ class Detector(OutlierMixin):
         calibration = self._check_calibrated()
         return np.where(calibration.alarms(self._validate(X)[0], *rates), -1, 1)
 
+    def threshold(self, false_alarm_rate=FALSE_ALARM_RATE):
+        """Find the score below which so many of the normal samples to come are expected.
+
+        ``score_samples(X) < threshold(0.01)`` calls one normal sample in a hundred an outlier.
+        With the default rate and ``contamination="auto"`` it is `offset_`.
+
+        Parameters
+        ----------
+        false_alarm_rate : float in (0, 1), default=0.05
+            Share of normal samples that may be called outliers.
+
+        Returns
+        -------
+        threshold : float
+            In the units of `score_samples`: of the `n` scores of the calibration, or, without
+            one, of those that `fit` expects of new samples, the quantile at the rank
+            ``false_alarm_rate * (n + 1)`` (Weibull's). Below the lowest of them it is that one.
+        """
+        check_is_fitted(self)
+        check_rate("false_alarm_rate", false_alarm_rate)
+        if getattr(self, "expected_scores_", None) is None:
+            return threshold(self._check_calibrated().scores, false_alarm_rate)
+        return threshold(self.expected_scores_, false_alarm_rate)
+
     def p_values(self, X):
         """Compute conformal p-values: small for outliers, uniform for normal samples.
 
         The p-value of a sample is the share of normal samples, on which the network was not
-        trained, that are at least as unusual. If the sample is normal, it is at most `a` with
-        a probability of at most `a` [1]_; with folds, nearly so [2]_.
+        trained, that are more unusual, and a random part of those that are equally unusual,
+        itself among them: ``(n_above + u * (1 + n_equal)) / (1 + n)`` with `u` in (0, 1], which
+        follows from the values of the sample. If the sample is normal, it is at most `a` with
+        the probability `a` [1]_ [3]_; with folds, nearly so [2]_. A rate below ``1 / (n + 1)``
+        can be kept, but then of the most unusual samples only a part is found.
 
         Parameters
         ----------
@@ -132,7 +159,7 @@ class Detector(OutlierMixin):
         Returns
         -------
         p : ndarray of shape (n_samples,), float64
-            At least ``1 / (n_calibration + 1)``.
+            In (0, 1].
 
         References
         ----------
@@ -140,6 +167,8 @@ class Detector(OutlierMixin):
            outliers with conformal p-values. Annals of Statistics 51, 149-178.
         .. [2] Vovk, V. (2015). Cross-conformal predictors. Annals of Mathematics and Artificial
            Intelligence 74, 9-28.
+        .. [3] Vovk, V., Gammerman, A. and Shafer, G. (2005). Algorithmic learning in a random
+           world. Springer. The smoothed conformal predictor.
         """
         return self._check_calibrated().p_values(self._validate(X)[0])
 
@@ -155,11 +184,14 @@ class Detector(OutlierMixin):
         Returns
         -------
         self : object
-            The estimator, its p-values renewed; `offset_` stays.
+            The estimator, its p-values renewed, and with ``contamination="auto"`` `offset_` too.
         """
         check_is_fitted(self)
         scores = self.net_.anomaly_scores(self._validate(X)[0])
-        self.calibration_ = Calibration([(self.net_, scores)])
+        self.calibration_ = Calibration([(self.net_, scores)], self.net_.seed)
+        self.expected_scores_ = None
+        if self.contamination == "auto":
+            self.offset_ = threshold(scores)
         return self
 
     def drift_test(self, X):

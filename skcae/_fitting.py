@@ -11,11 +11,14 @@ import torch
 from sklearn.utils import check_consistent_length
 from torch.nn import Module
 
-from ._calibration import Calibration, fence, splits
+from ._calibration import splits
+from ._data._extremes import warn_few
+from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
 from ._data._scaling import Scaling
-from ._data._stored import Stored, subsample, take_rows
-from ._data._validation import check_unit_interval, validate_rows, validate_target
+from ._data._stored import subsample, take_rows
+from ._data._validation import check_unit_interval, validate_rows
+from ._finishing import MOST_REFITTED, Finishing, take_target
 from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
@@ -31,13 +34,10 @@ from ._parameters import (
     choose_hidden_channels,
     draw_seed,
 )
-from ._private import safe_indexing
 from .losses import as_loss, identity
 from .modules import Autoencoder
 from .scores import as_score
 
-# Of so many training rows scores are enough for the quartiles of "auto", and evidence for a view.
-N_FENCE, N_VIEW = 1000, 200
 # Up to so many rows training starts at the principal components without a pilot, and on so many a
 # pilot is run at most; the shares of max_epochs that it takes, without them and with them.
 N_NO_PILOT, N_PILOT, PILOT_PLAIN, PILOT_LINEAR = 200, 2000, 0.7, 0.3
@@ -53,7 +53,7 @@ ARCHITECTURE = (
 )
 
 
-class Fitting:
+class Fitting(Finishing):
     """`fit` and `partial_fit`, without their texts.
 
     A fit goes down once: data, then for the net and for each fold of the calibration a net and
@@ -66,15 +66,20 @@ class Fitting:
     def _fit(self, X, y=None, target=None):
         with _all_or_nothing(self):
             rows, layout = self._read_fit(X)
-            target, learned = self._read_target(target, rows, reset=True)
+            target, learned = self._read_target(target, rows, layout, reset=True)
             vars(self).update(learned)
             parts = self._split(rows, target)
             own, folds = (parts[0][0], []) if self._holds_out() else (None, parts)
             earlier = getattr(self, "net_", None) if self.warm_start else None
-            own_rows, own_target = take_rows(rows, own), _take_target(target, own)
+            own_rows, own_target = take_rows(rows, own), take_target(target, own)
             observers = observe(self, X, y, lambda net: self._view(net, own_rows, own_target))
-            net = self._train(own_rows, own_target, layout, observers, earlier)
-            vars(self).update(self._finish(net, own_rows, own_target, rows))
+            whole = self._loss().unit_interval  # the unit of all rows, held-out ones too
+            scaling = self._scale(
+                rows if whole else own_rows, target if whole else own_target, layout
+            )
+            warn_few(own_rows, layout, scaling, own)
+            net, unseen = self._train(own_rows, own_target, layout, scaling, observers, earlier)
+            vars(self).update(self._finish(net, unseen, own_rows, own_target, rows))
             nets = [self._train_fold(rows, target, layout, index, net) for index, _ in folds]
             self._calibrate(nets or [net], [take_rows(rows, index) for _, index in parts])
         return self
@@ -85,14 +90,17 @@ class Fitting:
         self._check_stream(earlier)
         with _all_or_nothing(self):
             rows, layout = self._read_fit(X) if earlier is None else self._read_chunk(X)
-            target, learned = self._read_target(target, rows, reset=earlier is None)
+            target, learned = self._read_target(target, rows, layout, reset=earlier is None)
             vars(self).update(learned)
             parts, everything = self._split(rows, target), rows
             held_out = [take_rows(rows, index) for _, index in parts]
-            for index, _ in parts:
-                rows, target = take_rows(rows, index), _take_target(target, index)
-            net = self._train(rows, target, layout, (), earlier, streaming=True)
-            vars(self).update(self._finish(net, rows, target, everything, streaming=True))
+            own = parts[0][0] if parts else None
+            rows, target = take_rows(rows, own), take_target(target, own)
+            scaling = self._scale(rows, target, layout, earlier and earlier.scaling)
+            warn_few(rows, layout, scaling, own)
+            net, unseen = self._train(rows, target, layout, scaling, (), earlier, streaming=True)
+            learned = self._finish(net, unseen, rows, target, everything, earlier, streaming=True)
+            vars(self).update(learned)
             self._calibrate([net], held_out)
         return self
 
@@ -113,15 +121,17 @@ class Fitting:
 
     def _read_fit(self, X):
         """Rows and their layout, of the data that decide about both."""
-        rows, image_shape = validate_rows(self, X, reset=True)
-        layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
+        refuse_pair(X)
+        with explaining(X, self.input_shape):
+            rows, image_shape = validate_rows(self, X, reset=True)
+            layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
         return rows, layout
 
     def _read_chunk(self, X):
         """The same, of data that must be like those before."""
-        return self._validate(X)[0], self.net_.layout
+        return self._validate(X, compared=False)[0], self.net_.layout
 
-    def _read_target(self, target, rows, reset):
+    def _read_target(self, target, rows, layout, reset):
         """What is to be given back for each row, and attributes that are learned from it."""
         return target, {}
 
@@ -137,26 +147,34 @@ class Fitting:
         """Whether a share of the samples is held out to calibrate on."""
         return self.calibration is not None and not isinstance(self.calibration, Integral)
 
-    def _scale(self, rows, layout, earlier=None):
+    def _scale(self, rows, target, layout, earlier=None):
         """The units of the data; those of an earlier chunk are brought up to date."""
         if not self._loss().unit_interval:
             return (earlier or Scaling()).updated(rows, layout)
-        if earlier is not None:
-            return earlier
-        scaling = Scaling.unit_interval(rows.dtype)
+        scaling = earlier.extended(rows) if earlier else Scaling.unit_interval(rows)
         check_unit_interval(rows, scaling, self._loss_text())
         return scaling
 
     # Training -------------------------------------------------------------------------------
 
-    def _train(self, rows, target, layout, observers=(), earlier=None, streaming=False, like=None):
-        """A net trained on the rows, from ``earlier`` on where there is such.
+    def _train(
+        self,
+        rows,
+        target,
+        layout,
+        scaling,
+        observers=(),
+        earlier=None,
+        streaming=False,
+        like=None,
+        pilot=False,
+    ):
+        """A net trained on the rows, from ``earlier`` on where there is such; rows it did not see.
 
         It starts as the net ``like`` did, where that is given.
         """
-        chunk = earlier if streaming else None
-        scaling = self._scale(rows, layout, chunk and chunk.scaling)
-        make = partial(self._make_net, layout, scaling, paired=target is not None)
+        paired = target is not None
+        make = partial(self._make_net, layout, scaling, paired=paired, pilot=pilot)
         linear = self._has_linear_path(make, rows, target, earlier or like, streaming)
         net = make(len(rows), linear=linear)
         if earlier is not None:
@@ -169,8 +187,8 @@ class Fitting:
         stopping = self.early_stopping and not streaming
         fraction = self.validation_fraction if stopping else None
         train, valid = hold_out(inputs, fraction, net.permutation)
-        held_out = valid
-        if linear and not streaming and not stopping:
+        held_out, large = valid, self._lacks_calibration() and len(rows) > MOST_REFITTED
+        if (linear or large) and not streaming and not stopping:
             train, held_out = _hold_out_to_weigh(rows)
         epochs = 1 if streaming else self.max_epochs
         self._make_trainer(
@@ -178,11 +196,12 @@ class Fitting:
             epochs,
             patience=self.n_iter_no_change if stopping else None,
             streaming=streaming,
-            observers=[*observers, *self._progress(epochs)],
+            pilot=pilot,
+            observers=[] if pilot else [*observers, *self._progress(epochs)],
         ).train(inputs, targets, train, valid)
         if linear and len(held_out):
             weigh_network(net, inputs, held_out)
-        return net
+        return net, held_out
 
     def _make_trainer(self, net, epochs, streaming=False, **options):
         schedule = None if streaming else choose(LR_SCHEDULES, self.lr_schedule)
@@ -195,10 +214,15 @@ class Fitting:
             **options,
         )
 
-    def _train_fold(self, rows, target, layout, index, like):
-        """A net trained on some of the rows, for the calibration on the others."""
-        rows, target = take_rows(rows, index), _take_target(target, index)
-        net = self._train(rows, target, layout, like=like)
+    def _train_fold(self, rows, target, layout, index, like, streaming=False, pilot=False):
+        """A net trained on some of the rows, to judge the others."""
+        rows, target = take_rows(rows, index), take_target(target, index)
+        scaling = like.scaling
+        if not (pilot or like.loss.unit_interval):
+            scaling = self._scale(rows, target, layout)
+        net, _ = self._train(
+            rows, target, layout, scaling, streaming=streaming, like=like, pilot=pilot
+        )
         net.learn_reference(rows, self._labels_of(target), self.trim_fraction)
         return net
 
@@ -277,61 +301,11 @@ class Fitting:
         inputs = Rows(rows, net.layout, net.device)
         if target is None:
             return inputs, None
-        target = validate_target(target, rows, net.layout)
-        if net.loss.unit_interval:
-            check_unit_interval(target, net.scaling, self._loss_text(), "target")
         return inputs, Rows(target, net.layout, net.device)
 
     def _labels_of(self, target):
         """Indices of labels, of a conditional model."""
         return None
-
-    # Finishing ------------------------------------------------------------------------------
-
-    def _attributes(self, net):
-        """The fitted attributes that follow from the net alone."""
-        return {
-            "net_": net,
-            "input_shape_": net.layout.shape,
-            "n_components_": net.code_size_,
-        }
-
-    def _finish(self, net, rows, target, everything, streaming=False):
-        """Learn from a trained net what is normal; the fitted attributes.
-
-        ``everything`` are the rows of `X`, those held out among them.
-        """
-        labels = self._labels_of(target)
-        scores = net.learn_reference(rows, labels, self.trim_fraction, streaming)
-        if self.contamination != "auto":
-            scores = net.anomaly_scores(everything)
-        elif scores is None or labels is not None or self.trim_fraction:
-            scores = net.anomaly_scores(rows[subsample(rows, N_FENCE, net.seed)])
-        return self._attributes(net) | {"offset_": self._offset(scores)}
-
-    def _view(self, net, rows, target):
-        """The fitted attributes while the net trains, for callbacks: from a few rows, cheaply."""
-        index = subsample(rows, N_VIEW, net.seed)
-        few, labels = rows[index], self._labels_of(_take_target(target, index))
-        net.learn_reference(few, labels)
-        offset = self._offset(net.anomaly_scores(few, labels))
-        return self._attributes(net) | {"offset_": offset}
-
-    def _offset(self, scores):
-        """Where outliers begin, from the anomaly scores of normal samples."""
-        if self.contamination == "auto":
-            return fence(-scores)
-        return float(np.percentile(-scores, 100 * self.contamination))
-
-    def _calibrate(self, nets, held_out):
-        self.calibration_ = None
-        if held_out:
-            pairs = zip(nets, held_out, strict=True)
-            self.calibration_ = Calibration(
-                [(net, net.anomaly_scores(rows)) for net, rows in pairs]
-            )
-        if self.contamination == "auto" and self._holds_out():
-            self.offset_ = fence(-self.calibration_.parts[0][1])
 
     # The net --------------------------------------------------------------------------------
 
@@ -413,13 +387,6 @@ def _hold_out_to_weigh(rows):
     """
     held_out = subsample(rows, n_held_out(len(rows)), 0)
     return np.setdiff1d(np.arange(len(rows)), held_out), held_out
-
-
-def _take_target(target, index):
-    """Rows of anything that holds one target for each row, or of None."""
-    if target is None or index is None or isinstance(target, Stored):
-        return target if target is None else take_rows(target, index)
-    return safe_indexing(target, index)
 
 
 @contextmanager

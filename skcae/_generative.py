@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
-from ._fitting import N_FENCE
+from ._finishing import N_SCORES
 from ._net._variational import VariationalNet
 from ._parameters import check_count, choose, draw_seed
 from .losses import LIKELIHOODS
@@ -39,7 +39,7 @@ class BaseVAE(BaseAutoencoder):
             "n_importance_samples": self.n_importance_samples,
         }
 
-    def _finish(self, net, rows, target, everything, streaming=False):
+    def _finish(self, net, unseen, rows, target, *others, **options):
         active = self._active_units(net, rows, target)
         if len(rows) > 1 and not active.any():
             warnings.warn(
@@ -50,7 +50,7 @@ class BaseVAE(BaseAutoencoder):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        attributes = super()._finish(net, rows, target, everything, streaming)
+        attributes = super()._finish(net, unseen, rows, target, *others, **options)
         return attributes | {"active_units_": active}
 
     def _view(self, net, rows, target):
@@ -59,7 +59,7 @@ class BaseVAE(BaseAutoencoder):
 
     def _active_units(self, net, rows, target):
         """Which components of the code vary between some of the rows, given their labels."""
-        labels, step = self._labels_of(target), -(-len(rows) // N_FENCE)
+        labels, step = self._labels_of(target), -(-len(rows) // N_SCORES)
         means = net.encode(rows[::step], None if labels is None else labels[::step])
         return means.var(axis=0) > ACTIVE_VARIANCE
 

@@ -19,7 +19,7 @@ class Labelled:
     def _net_options(self):
         return super()._net_options() | {"n_classes": len(self.classes_)}
 
-    def _read_target(self, target, rows, reset):
+    def _read_target(self, target, rows, layout, reset):
         y, classes = target
         known = getattr(self, "classes_", None)
         if y is None and not reset and known.tolist() != [0]:
@@ -57,6 +57,12 @@ class Labelled:
 def as_labels(y, name="y"):
     """A one-dimensional array of labels, none of them missing."""
     y = as_numpy(y)
+    shape = tuple(getattr(y, "shape", ()))
+    if len(shape) > 1 and shape[1:] != (1,):
+        raise ValueError(
+            f"{name} has the shape {shape}, but holds labels, one for each sample; pass an array "
+            f"of shape (n_samples,), of one-hot rows {name}.argmax(1)."
+        )
     numpy_dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of pandas' Int64
     missing = numpy_dtype is not None and y.isna().any()
     if not missing:

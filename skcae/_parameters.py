@@ -93,8 +93,9 @@ PARAMETERS = {
         ``generator`` as a second argument."""),
     "noise_level": Parameter([_at_least(0, Real)], "float", """
         For "gaussian" the standard deviation of the noise in the units of `X`: 0.3 suits values
-        in [0, 1], and 0.3 * 255 their 8-bit version. For the others the fraction of the values,
-        in [0, 1]."""),
+        in [0, 1], and 0.3 * 255 their 8-bit version; a level 40 times below or above the standard
+        deviation of `X` brings a warning. For the others the fraction of the values, in
+        [0, 1]."""),
     "clip_range": Parameter(["array-like", None], "tuple of float (low, high)", """
         In the units of `X`: the range to which "gaussian" clips the noisy data, None not at
         all; the two values of "salt_and_pepper", None for the smallest and the largest of the
@@ -102,19 +103,19 @@ PARAMETERS = {
     # Loss
     "loss": _choice(LOSSES, callable, Loss, kind=f", callable or {LOSS_CLASS}", text="""
         What to minimize, averaged over the values of a sample. "binary_crossentropy" (nats) needs
-        values in [0, 1] or unsigned integers, which are divided by the largest value of their
-        type. The others take any real data and standardize it inside, by the mean of
-        each channel and a standard deviation; results come back in the units of `X`. A callable
+        values in [0, 1] or integers: masks of 0 and 1, or images of 8 bits, which are divided by
+        255; wider ones: see the user guide. The others take any real data and standardize it
+        inside, by the mean of each channel and a standard deviation; results come back in the
+        units of `X`. A callable
         ``loss(output, target)`` compares standardized tensors and returns a loss for each value
         or each sample."""),
     "likelihood": _choice(LIKELIHOODS, Likelihood, kind=" or :class:`~skcae.losses.Likelihood`",
                           text="""
         Distribution of the values of `X` given the code. "gaussian" takes any real data; its
         variance, common to all values, is estimated by maximum likelihood while training.
-        "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need
-        values in [0, 1], or unsigned integers, which are divided by the largest value of their
-        type. Grey values under "bernoulli" give no likelihood, only a number that trains
-        well."""),
+        "bernoulli" is for binary data and "continuous_bernoulli" for grey values; both need values
+        in [0, 1], or integers: masks of 0 and 1, images of 8 bits (divided by 255; wider: see the
+        user guide). Grey values under "bernoulli" only give a number that trains well."""),
     "prior": _choice(PRIORS, callable, kind=" or callable", text="""
         Distribution of the codes: standard normal, or a mixture of 64 normal distributions that
         is learned with the network. A callable ``(n_components)`` builds a
@@ -172,11 +173,11 @@ PARAMETERS = {
     "contamination": Parameter(
         [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float in (0, 0.5]', """
-        Share of outliers in the training data, which sets `offset_` so that this share of it is
-        predicted as outliers. "auto" puts `offset_` 1.5 interquartile ranges below the lower
-        quartile of the training scores, the box plot's fence (Tukey, 1977). Both come from data
-        that the network was trained on: expect more alarms on new data, and see `calibration`.
-        With a share held out, "auto" is the fence of the scores of that."""),
+        "auto" sets `offset_` so that `predict` calls about one in twenty of the normal samples to
+        come an outlier, by samples that were not trained on: those of `calibration`, or else, of
+        more than 2000, a tenth, at most 500; of fewer by a second network on four fifths of them,
+        which takes about as long as the first. A float, which takes no time, is the share of the
+        training data that is predicted as outliers: on new data expect more alarms."""),
     "calibration": Parameter(
         [Interval(RealNotInt, 0, 1, closed="neither"), _at_least(2), None],
         "float in (0, 1), int or None", """
@@ -244,6 +245,10 @@ ATTRIBUTES = """
 
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
+
+    expected_scores_ : ndarray or None
+        Anomaly scores, at most 1000, as they are expected of new normal samples, from which
+        ``contamination="auto"`` finds `offset_`. None with a calibration, or a float.
 
     calibration_ : object or None
         Scores of samples that were held out, for `p_values`.

@@ -7,7 +7,10 @@ skorch: `_default_callbacks`, without which it prints; `_get_module`, without wh
 writes no units (a test tells).
 """
 
+import ctypes
 import mmap
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -54,6 +57,26 @@ def has_fast_bfloat16():
     """
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+
+
+@cache
+def _mkl():
+    """The library of torch that has MKL built in; None where there is none."""
+    for path in Path(torch.__file__).with_name("lib").glob("*torch_cpu.*"):
+        try:
+            library = ctypes.CDLL(str(path))  # which is loaded already
+            return library if hasattr(library, "MKL_Set_Num_Threads_Local") else None
+        except OSError:  # of a library to link with
+            continue
+    return None
+
+
+def mkl_set_num_threads_local(n):
+    """Have torch's MKL use ``n`` threads where the calling thread calls it; the number before.
+
+    0 is as many as OpenMP. If it moves, small fits are slower after ``torch.set_num_threads``.
+    """
+    return 0 if _mkl() is None else _mkl().MKL_Set_Num_Threads_Local(n)
 
 
 def forget_pages(array):

@@ -44,14 +44,14 @@ class ConvVAE(BaseVAE):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConvVAE
-    >>> X = load_digits().images
+    >>> X = load_digits().images[:500]
     >>> vae = ConvVAE(n_components=8, max_epochs=5, random_state=0).fit(X)
     >>> vae.transform(X).shape
-    (1797, 8)
+    (500, 8)
     >>> vae.sample(3, random_state=0).shape
     (3, 8, 8)
     >>> vae.score_samples(X).shape
-    (1797,)
+    (500,)
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class Gaussian(nn.Module):
         if not self.training:
             return x
         noise = torch.randn(x.shape, generator=generator, device=x.device)
-        noisy = noise.mul_(self.noise_level).add_(x)
+        noisy = x + noise.mul_(self.noise_level)
         return noisy if self.clip_range is None else noisy.clamp_(*self.clip_range)
 
 

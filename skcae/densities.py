@@ -1,7 +1,6 @@
 """Densities of features: what is normal among them, for the anomaly scores that learn it."""
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -9,16 +8,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn import config_context, mixture
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
+
+from ._threads import one_thread
 
 __all__ = ["Density", "Joint", "Mahalanobis", "Mixture", "Neighbors"]
 
 # Principal components that are kept; what mixtures add to the variances of
 # standardized features, at least; the smallest variance along an axis.
 MOST_FEATURES, VARIANCE_ADDED, SMALLEST_EIGENVALUE = 64, 1e-2, 1e-6
+# Steps of expectation maximization and of k-means, at most; the gain in nats, and the movement of
+# the centres in shares of the variance, below which they end.
+MOST_STEPS, SMALLEST_GAIN, MOST_MOVES, SMALLEST_MOVE = 10, 1e-2, 300, 1e-4
 # Deviations below this share of the largest are rounding, and are not blown up.
 SMALLEST_SCALE = 1e-5
 SMALLEST_DEVIATION = 1e-8
@@ -108,9 +110,9 @@ def _svd(centred: Tensor) -> tuple[None, Tensor, Tensor]:
 class Mixture(Density):
     r"""Minus the logarithm of the density of a mixture of normal distributions, in nats.
 
-    Fitted by expectation maximization (:class:`sklearn.mixture.GaussianMixture`) to standardized
-    features, with as many components as leave each ten samples a feature, up to
-    ``n_components``, and variances raised by the more, the fewer samples there are.
+    Fitted to standardized features by a few steps of expectation maximization from clusters of
+    k-means, with as many components as leave each ten samples a feature, up to ``n_components``,
+    and variances raised by the more, the fewer samples there are.
     """
 
     def __init__(self, n_components: int = 8) -> None:
@@ -119,8 +121,33 @@ class Mixture(Density):
     def _fit(self, features: Tensor) -> Self:
         n, d = features.shape
         k = max(1, min(self.n_components, n // (10 * d)))
-        fit = _fit_mixture if k > 1 else _fit_normal
-        return self._keep(*fit(features, k, max(VARIANCE_ADDED, k * d / n)))
+        with one_thread():
+            if k == 1:
+                mean = features.mean(0)
+                covariance = _shrink(features - mean)[None]
+                return self._keep(features.new_ones(1), mean[None], _factors(covariance))
+            added = max(VARIANCE_ADDED, k * d / n)
+            self._maximize(features, _cluster(features, k), added)
+            self._iterate(features, added)
+        return self
+
+    def _iterate(self, features: Tensor, added: float) -> None:
+        """Expectation maximization, until it gains little."""
+        bound = -math.inf
+        for _ in range(MOST_STEPS):
+            logs = self._log_densities(features)
+            before, bound = bound, float(torch.logsumexp(logs, 1).mean())
+            self._maximize(features, torch.softmax(logs, 1), added)
+            if abs(bound - before) < SMALLEST_GAIN:
+                break
+
+    def _maximize(self, features: Tensor, shares: Tensor, added: float) -> None:
+        """The step that fits each component to its shares ``(n, k)`` of the samples."""
+        sizes = shares.sum(0) + 10 * torch.finfo(shares.dtype).eps  # of the empty ones, too
+        means = shares.T @ features / sizes[:, None]
+        covariances = _scatter(features, shares, means) / sizes[:, None, None]
+        covariances += added * torch.eye(features.shape[1]).to(features)
+        self._keep(sizes / sizes.sum(), means, _factors(covariances))
 
     def _keep(self, weights: Tensor, means: Tensor, factors: Tensor) -> Self:
         """Keep what scoring needs of weights, means and Cholesky factors of the precisions."""
@@ -149,8 +176,7 @@ class Mixture(Density):
         old, new = n_known * weights, shares.sum(0)
         total = old + new
         mean = (old[:, None] * means + shares.T @ values) / total[:, None]
-        centred = values[None] - mean[:, None]
-        scatter = (shares.T[..., None] * centred).transpose(1, 2) @ centred
+        scatter = _scatter(values, shares, mean)
         moved = (means - mean)[..., None] * (means - mean)[:, None]
         added = VARIANCE_ADDED * torch.eye(d).to(values) * new[:, None, None]
         covariance = old[:, None, None] * (covariances + moved) + scatter + added
@@ -185,27 +211,51 @@ class Mixture(Density):
         super().__setstate__(state)
 
 
-def _fit_mixture(features: Tensor, k: int, added: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights ``(k,)``, means ``(k, d)`` and Cholesky factors of the precisions ``(k, d, d)``."""
-    model = mixture.GaussianMixture(k, reg_covar=added, max_iter=10, tol=1e-2, random_state=0)
-    with (
-        warnings.catch_warnings(),
-        threadpool_limits(1),  # more are slower
-        config_context(array_api_dispatch=False),  # which its k-means does not know
-    ):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(features.cpu().numpy())
-    fitted = model.weights_, model.means_, model.precisions_cholesky_
-    weights, means, factors = (torch.from_numpy(array).to(features) for array in fitted)
-    return weights, means, factors
+def _shrink(centred: Tensor) -> Tensor:
+    """The covariance, moved towards a multiple of the unit matrix as Ledoit and Wolf (2004) do.
+
+    By as much as is expected to bring it nearest to the covariance of the population.
+    """
+    n, d = centred.shape
+    unit = torch.eye(d).to(centred)
+    covariance = centred.T @ centred / n
+    size = covariance.trace() / d
+    distance = ((covariance - size * unit) ** 2).sum()
+    fourth = (centred**2).sum(1).square().mean()
+    error = (fourth - (covariance**2).sum()) / n
+    share = (error / distance).clamp(0, 1) if distance > 0 else error.new_zeros(())
+    return (1 - share) * covariance + (share * size + VARIANCE_ADDED) * unit
 
 
-def _fit_normal(features: Tensor, k: int, added: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The same for one component, which needs no iterations."""
-    mean = features.mean(0)
-    unit = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
-    covariance = (features - mean).T @ (features - mean) / len(features) + added * unit
-    return features.new_ones(1), mean[None], _factors(covariance[None])
+def _cluster(features: Tensor, k: int) -> Tensor:
+    """To which of the clusters of k-means each sample belongs, one-hot ``(n, k)``."""
+    if k == 1:
+        return features.new_ones(len(features), 1)
+    features = features - features.mean(0)
+    # A function, no estimator: of those users patch `fit`, to log it.
+    centres, _ = kmeans_plusplus(features.cpu().numpy(), k, random_state=0)
+    centres = torch.from_numpy(centres).to(features)
+    smallest = SMALLEST_MOVE * features.var(0, correction=0).mean()
+    for _ in range(MOST_MOVES):
+        nearest = _nearest(features, centres)
+        moved = nearest.T @ features / nearest.sum(0)[:, None]
+        moved = torch.where(moved.isfinite(), moved, centres)  # of an empty cluster
+        centres, before = moved, centres
+        if ((centres - before) ** 2).sum() <= smallest:
+            break
+    return _nearest(features, centres)
+
+
+def _nearest(features: Tensor, centres: Tensor) -> Tensor:
+    """The nearest centre of each sample, one-hot ``(n, k)``."""
+    distances = (centres**2).sum(1) - 2 * F.linear(features, centres)
+    return F.one_hot(distances.argmin(1), len(centres)).to(features)
+
+
+def _scatter(features: Tensor, shares: Tensor, means: Tensor) -> Tensor:
+    """Of each component the sum of the squares around its mean, ``(k, d, d)``."""
+    centred = features - means[:, None]
+    return (shares.T[..., None] * centred).transpose(1, 2) @ centred
 
 
 def _factors(covariances: Tensor) -> Tensor:

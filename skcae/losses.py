@@ -34,8 +34,8 @@ class Loss:
         Takes the network's output to a reconstruction, as the sigmoid takes logits to [0, 1].
     unit_interval : bool
         False: any real data, centred and scaled by one mean and one standard deviation learned
-        in ``fit``. True: data in [0, 1], or unsigned integers, which are divided by the largest
-        value of their type.
+        in ``fit``. True: data in [0, 1], or integers: masks of 0 and 1, or images, which are
+        divided by the largest value of their type.
     power : int
         The loss of data in another unit, ``c * x``, is ``c ** power`` times that of ``x``. It
         brings losses back to the units of the input.
@@ -114,8 +114,8 @@ def absolute_error(output: Tensor, target: Tensor) -> Tensor:
 
 
 def binary_crossentropy(output: Tensor, target: Tensor) -> Tensor:
-    r""":math:`-x \log \sigma(o) - (1 - x) \log(1 - \sigma(o))`, in nats."""
-    return F.binary_cross_entropy_with_logits(output, target, reduction="none")
+    r""":math:`-x \log \sigma(o) - (1 - x) \log(1 - \sigma(o))`, in nats; x is clipped."""
+    return F.binary_cross_entropy_with_logits(output, target.clamp(0, 1), reduction="none")
 
 
 LOSSES = {

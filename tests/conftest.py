@@ -61,6 +61,27 @@ def make_vae(request):
     return maker(request.param)
 
 
+@pytest.fixture
+def fitted(make, X, request):
+    """What ``make`` builds, fitted to `X` of the test's file once: for tests that only look."""
+    return _fit_once(request.module.__name__, make, X)
+
+
+@pytest.fixture
+def fitted_vae(make_vae, X, request):
+    """The same of ``make_vae``."""
+    return _fit_once(request.module.__name__, make_vae, X)
+
+
+FITS = {}
+
+
+def _fit_once(name, make, X):
+    if (name, make.cls) not in FITS:
+        FITS[name, make.cls] = make().fit(X)
+    return FITS[name, make.cls]
+
+
 def maker(cls, **defaults):
     def make(**parameters):
         small = {

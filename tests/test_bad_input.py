@@ -3,6 +3,8 @@
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 import torch
@@ -53,6 +55,85 @@ def test_bad_data(make, name, fitted):
         np.testing.assert_array_equal(ae.score_samples(GOOD), before)
     else:
         assert not [name for name in vars(ae) if name.endswith("_")]
+
+
+class Images(torch.utils.data.Dataset):
+    """Samples, or tuples of them and what else is given."""
+
+    def __init__(self, *arrays):
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(GOOD)
+
+    def __getitem__(self, i):
+        items = tuple(array[i] for array in self.arrays)
+        return items if len(items) > 1 else items[0]
+
+
+CELLS, LABELS = pd.Series(list(GOOD)), np.arange(30) % 2
+NO_ARRAYS = {
+    "images and labels": ((GOOD, LABELS), "a pair.* labels as y"),
+    "list of pairs": (list(zip(GOOD, LABELS, strict=True)), "np.stack.*for image, _ in X"),
+    "data set of pairs": (Images(GOOD, LABELS), "each item of which is a tuple.*torch.stack"),
+    "loader": (torch.utils.data.DataLoader(Images(GOOD)), "DataLoader.*torch.cat"),
+    "unequal images": ([GOOD[0], GOOD[1, :5]], r"different shapes, \(5, 6\) and \(6, 6\)"),
+    "unequal tensors": ([torch.zeros(6, 6), torch.zeros(6, 5)], "crop, pad or resize"),
+    "column of images": (CELLS, r"arrays in its cells.*np.stack\(X\)"),
+    "frame of images": (CELLS.to_frame("image"), r"np.stack\(X\[column\]\)"),
+    "objects that are images": (CELLS.to_numpy(), "arrays in its cells"),
+    "lazy frame": (pl.DataFrame(GOOD.reshape(30, 36)).lazy(), r"X.collect\(\)"),
+    "frame of lists": (pl.DataFrame({"a": GOOD.reshape(30, 36).tolist()}), r"X\[column\]"),
+    "generator": ((image for image in GOOD), "only once"),
+    "dictionary": ({"image": GOOD}, "a dict with the keys"),
+    "path": ("images.npy", "read the data before"),
+    "nothing": (None, "read the data before"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("name", NO_ARRAYS)
+def test_what_is_no_array_is_named(name):
+    X, message = NO_ARRAYS[name]
+    ae = ConvAutoencoder(2, hidden_channels=(2,), max_epochs=1, random_state=0)
+    for fitted in (False, True):
+        for method in (ae.fit, ae.partial_fit, *([ae.transform, ae.score] if fitted else [])):
+            with pytest.raises((TypeError, ValueError), match=message):
+                method(X)
+        ae.fit(GOOD)
+    if X is not None:
+        with pytest.raises((TypeError, ValueError), match=message.replace("X", "target")):
+            DenoisingConvAutoencoder(2).fit(GOOD, target=X)
+
+
+def test_a_tuple_of_noisy_and_clean_images_is_no_pair_of_volumes(make):
+    for X in ((GOOD, GOOD), (torch.from_numpy(GOOD), GOOD[:3])):
+        with pytest.raises(TypeError, match="clean half of pairs as target"):
+            make(input_shape=None).fit(X)
+
+
+def test_one_image_in_place_of_a_batch(make):
+    colours = np.random.default_rng(0).random((5, 6, 6, 3))
+    for X, parameters in (
+        (GOOD, {}),
+        (colours, {"channel_axis": -1}),
+        (GOOD.reshape(30, 36), {"input_shape": (6, 6)}),
+    ):
+        ae = make(**{"input_shape": None, **parameters}).fit(X)
+        for one in (X[0], torch.from_numpy(X[0]), X[0].ravel(), X[0].reshape(ae.input_shape_)):
+            for method in (ae.transform, ae.score_samples, ae.partial_fit):
+                with pytest.raises(ValueError, match=r"of one sample.*np.expand_dims\(X, 0\)"):
+                    method(one)
+    with pytest.raises(ValueError, match="of one sample"):
+        make(input_shape=(6, 6, 3), channel_axis=-1).fit(colours[0])
+
+
+def test_lists_and_data_sets_of_tensors_are_read():
+    ae = ConvAutoencoder(2, hidden_channels=(2,), max_epochs=1, random_state=0).fit(GOOD)
+    X = torch.from_numpy(GOOD).bfloat16()
+    expected = ae.transform(X.float().numpy())
+    for given_ in (list(X), [x.requires_grad_() for x in X.clone()], Images(X)):
+        np.testing.assert_array_equal(ae.transform(given_), expected)
 
 
 @pytest.mark.parametrize(
@@ -261,10 +342,13 @@ def test_partial_fit_checks_its_parameters_every_time(make_with_loss):
 def test_values_beyond_single_precision(make):
     ae = make(input_shape=None).fit(GOOD)
     with np.errstate(over="ignore", invalid="ignore"):
-        for value in (1e30, 1e38, 1e100):
-            assert ae.score_samples(_with(value))[3] == -np.inf or value == 1e30
-            assert ae.predict(_with(value))[3] == -1
-            assert ae.predict(np.full((1, 6, 6), value)) == -1
+        assert ae.predict(_with(1e30))[3] == -1
+        assert ae.predict(np.full((1, 6, 6), 1e30)) == -1
+        assert np.isfinite(ae.transform(_with(1e34))).all()
+    for value in (1e38, 1e100):
+        for call in (ae.fit, ae.partial_fit, ae.transform, ae.score_samples, ae.net_.predict):
+            with pytest.raises(ValueError, match=r"which single precision cannot hold; rescale X"):
+                call(_with(value))
     with pytest.raises(ValueError, match="variance is not finite; rescale X"):
         ae.fit(GOOD * 1e200)
 

@@ -12,9 +12,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skcae
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 
+# Each with all its defaults, but for the number of epochs; and where the code takes other ways.
 VARIANTS = [
-    ConvAutoencoder(),
-    DenoisingConvAutoencoder(),
+    ConvAutoencoder(max_epochs=2),
+    DenoisingConvAutoencoder(max_epochs=2),
     ConvAutoencoder(
         n_components=3,
         hidden_channels=(),
@@ -25,7 +26,7 @@ VARIANTS = [
         lr_schedule="cosine",
         early_stopping=True,
         contamination=0.1,
-        max_epochs=3,
+        max_epochs=2,
     ),
     ConvAutoencoder(
         n_components=None,
@@ -38,7 +39,7 @@ VARIANTS = [
             "module__tied_weights": True,
         },
         optimizer="rmsprop",
-        max_epochs=3,
+        max_epochs=2,
         precision="bfloat16",
     ),
     DenoisingConvAutoencoder(
@@ -51,17 +52,18 @@ VARIANTS = [
         optimizer="adam",
         lr_schedule="constant",
         contamination=0.2,
-        max_epochs=3,
+        max_epochs=2,
     ),
     DenoisingConvAutoencoder(
+        hidden_channels=(4, 4),
         corruption="salt_and_pepper",
         noise_level=0.1,
         clip_range=(-1, 1),
         net_params={"optimizer__weight_decay": 0.1},
-        max_epochs=3,
+        max_epochs=2,
     ),
-    ConvVAE(),
-    ConditionalConvVAE(),
+    ConvVAE(max_epochs=2),
+    ConditionalConvVAE(max_epochs=2),
     ConvVAE(
         n_components=2,
         hidden_channels=(4,),
@@ -73,7 +75,7 @@ VARIANTS = [
         net_params={"kl_warmup": 0.3},
         early_stopping=True,
         contamination=0.1,
-        max_epochs=3,
+        max_epochs=2,
     ),
     ConditionalConvVAE(
         n_components=None,
@@ -82,7 +84,7 @@ VARIANTS = [
         net_params={"free_bits": 0.1},
         n_importance_samples=1,
         contamination=0.2,
-        max_epochs=3,
+        max_epochs=2,
     ),
 ]
 

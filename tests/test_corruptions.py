@@ -96,7 +96,7 @@ def test_noise_from_the_global_generator_is_repeatable_and_leaves_it_alone(digit
 
 
 def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
-    X, X_test = digits[0][:700], digits[0][1200:]
+    X, X_test = digits[0][:400], digits[0][1200:]
     for seed in range(2):
         noise = 0.4 * np.random.default_rng(seed).normal(size=X_test.shape).astype(np.float32)
         noisy = np.clip(X_test + noise, 0, 1)
@@ -105,7 +105,7 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
             hidden_channels=(16, 32),
             noise_level=0.4,
             clip_range=(0, 1),
-            max_epochs=20,
+            max_epochs=8,
             random_state=seed,
         ).fit(X)
         error = np.mean((dae.reconstruct(noisy) - X_test) ** 2)
@@ -113,9 +113,9 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
 
 
 def test_pairs_are_learned_without_further_noise(digits):
-    X = digits[0][:600]
+    X = digits[0][:300]
     ae = DenoisingConvAutoencoder(32, hidden_channels=(16, 32), noise_level=100.0, random_state=0)
-    ae.set_params(max_epochs=30).fit(X, target=1 - X)
+    ae.set_params(max_epochs=20).fit(X, target=1 - X)
     assert np.mean((ae.reconstruct(X) - (1 - X)) ** 2) < 0.2 * np.var(X)
 
 
@@ -126,3 +126,44 @@ def test_level_zero_is_the_plain_autoencoder(digits):
     plain = ConvAutoencoder(4, max_epochs=2, random_state=0).fit(X)
     dae = DenoisingConvAutoencoder(4, noise_level=0.0, max_epochs=2, random_state=0).fit(X)
     np.testing.assert_allclose(dae.transform(X), plain.transform(X), atol=1e-5)
+
+
+EIGHT_BIT = np.random.default_rng(0).integers(0, 256, (30, 6, 6)).astype("u1")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "X", "advice"),
+    [
+        ({}, EIGHT_BIT, r"tiny beside X.* 0.3 of their range is noise_level=76\.5"),
+        ({"noise_level": 76.5}, EIGHT_BIT / 255, "huge beside X.*noise_level=0.3"),
+        ({"corruption": Gaussian(0.1)}, EIGHT_BIT, "noise_level=0.1, in the units of X, is tiny"),
+        ({"noise_level": 76.5, "clip_range": (0, 1)}, EIGHT_BIT, r"cuts off.*range=\(0, 255\)"),
+        ({"corruption": "salt_and_pepper", "clip_range": (0, 1)}, EIGHT_BIT, r"is tiny.*\(0, 255"),
+        (
+            {"corruption": "salt_and_pepper", "clip_range": (0, 255)},
+            EIGHT_BIT / 255,
+            r"is huge.*clip_range=\(0, 1\)",
+        ),
+        ({"channel_axis": -1}, np.stack([EIGHT_BIT / 255.0, EIGHT_BIT], -1), "is tiny"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_noise_in_other_units_than_the_images_brings_a_warning(parameters, X, advice, method):
+    ae = DenoisingConvAutoencoder(2, hidden_channels=(2,), max_epochs=1, random_state=0)
+    ae.set_params(net_params={"module__linear_path": False}, **parameters)
+    with pytest.warns(UserWarning, match=advice):
+        getattr(ae, method)(X)
+
+
+def test_noise_that_a_user_may_want_brings_no_warning():
+    ae = DenoisingConvAutoencoder(2, hidden_channels=(2,), max_epochs=1, random_state=0)
+    ae.set_params(net_params={"module__linear_path": False})
+    for parameters in (
+        {"noise_level": 0.0},
+        {"noise_level": 2.0},  # faint
+        {"noise_level": 500.0},  # strong
+        {"noise_level": 76.5, "clip_range": (0, 255)},
+        {"corruption": "masking", "noise_level": 0.01},
+        {"corruption": "salt_and_pepper", "noise_level": 0.01},
+    ):
+        ae.set_params(**parameters).fit(EIGHT_BIT)

@@ -10,6 +10,8 @@ from sklearn.base import clone
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
 
+pytestmark = pytest.mark.xdist_group("distributed")  # in one worker, so that the processes run once
+
 SCRIPT = """
 import sys
 import joblib
@@ -23,21 +25,22 @@ fitted = [estimator.fit(*data) for estimator in estimators]
 joblib.dump(fitted, f"{folder}/out{torch.distributed.get_rank()}")
 torch.distributed.destroy_process_group()
 """
-EXACT = {"normalization": None, "precision": "float32", "random_state": 0}
+SMALL = {"hidden_channels": (4, 8)}
+EXACT = {**SMALL, "normalization": None, "precision": "float32", "random_state": 0}
 ESTIMATORS = [
     ConvAutoencoder(4, max_epochs=3, batch_size=50, **EXACT),
     ConvAutoencoder(
         4, max_epochs=3, batch_size=64, early_stopping=True, optimizer="sgd", verbose=1, **EXACT
     ),
-    ConvAutoencoder(4, max_epochs=2),
-    ConvVAE(4, max_epochs=2),
-    ConditionalConvVAE(4, max_epochs=2, calibration=0.2),
+    ConvAutoencoder(4, max_epochs=2, **SMALL),
+    ConvVAE(4, max_epochs=2, **SMALL),
+    ConditionalConvVAE(4, max_epochs=2, **SMALL, calibration=0.2),
 ]
 
 
 @pytest.fixture(scope="module")
 def data(digits):
-    return digits[0][:200], digits[1][:200]
+    return digits[0][:150], digits[1][:150]
 
 
 @pytest.fixture(scope="module")

@@ -38,8 +38,9 @@ def test_results_are_those_of_numpys_arrays(given, dispatch, fitted):
             *("p_values", "posterior", "predict", "reconstruct", "score_samples", "transform"),
         ):
             if hasattr(estimator, name):
+                rows = X[:5] if name in ("elbo", "log_likelihood") else X  # of many draws each
                 result, expected = (
-                    getattr(e, name)(a) for e, a in ((other, given(X)), (estimator, X))
+                    getattr(e, name)(a) for e, a in ((other, given(rows)), (estimator, rows))
                 )
                 assert_array_equal(result, expected, err_msg=name, strict=True)
         Z = estimator.transform(X)

@@ -14,18 +14,21 @@ PACKAGE = Path(skcae.__file__).parent
 # left in its own row too.
 ROWS = [
     ["_generative", "_autoencoder", "_vae", "_conditional", "__init__"],
-    ["_fitting", "_detector", "_base"],
+    ["_finishing", "_fitting", "_detector", "_base"],
     ["_parameters", "_calibration", "_observers", "_labels"],
     ["_net"],
     ["_data"],
     [
-        *("_private", "modules", "losses", "priors", "corruptions", "augmentations"),
+        *("_private", "_threads", "modules", "losses", "priors", "corruptions", "augmentations"),
         *("densities", "scores", "datasets", "plots"),
     ],
 ]
 # The same within the packages of machinery, lowest first.
 WITHIN = {
-    "_data": ["_stored", "_layout", "_scaling", "_validation"],
+    "_data": [
+        *("_kinds", "_stored", "_layout", "_ranges", "_extremes", "_scaling", "_validation"),
+        "_beside",
+    ],
     "_net": [
         *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_tiles", "_build"),
         *("_reference", "_state", "_skorch", "_anomalies", "_net", "_latent", "_importance"),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skcae import ConvAutoencoder, ConvVAE
-from skcae._data._layout import Layout
+from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
+from skcae._data._layout import Layout, advise_shape
 from skcae._data._scaling import Scaling
 
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple)
@@ -96,6 +96,81 @@ def test_a_likely_channel_axis_brings_a_warning(shape, axis):
         Layout.infer(3072, shape, None, None)
 
 
+@pytest.mark.parametrize(
+    ("shape", "given", "likely"),
+    [
+        ((288, 1), None, -1),
+        ((38, 4), None, -1),
+        ((3, 500), None, 0),
+        ((3, 32, 32), -1, 0),
+        ((32, 32, 3), 0, -1),
+        ((16, 16, 16, 1), 0, -1),
+        ((500, 3), 0, -1),
+    ],
+)
+def test_another_axis_that_looks_like_channels_brings_a_warning(shape, given, likely):
+    with pytest.warns(UserWarning, match=f"if axis {likely} holds .* channel_axis={likely}"):
+        Layout.infer(np.prod(shape), shape, None, given)
+
+
+def test_layouts_that_a_user_may_mean_bring_no_warning():
+    for shape, axis in (
+        *(((28, 28), None), ((4, 4), None), ((5, 3), 1), ((3, 32, 32), 0), ((32, 32, 3), -1)),
+        *(((64, 4, 4), 0), ((12, 100), 0), ((100, 12), -1), ((5, 6, 7), 1), ((8, 8, 8), None)),
+    ):
+        Layout.infer(np.prod(shape), shape, None, axis)
+
+
+def test_rows_of_rgb_images_bring_a_warning_that_names_shape_and_channels():
+    with pytest.warns(UserWarning, match=r"pass input_shape=\(32, 32, 3\), channel_axis=-1, oth"):
+        Layout.infer(3072, None, None, None)
+    for n_features, input_shape in ((3072, (3072,)), (300, None), (3 * 16 * 17, None)):
+        Layout.infer(n_features, None, input_shape, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "fitted"),
+    [
+        ((3, 16, 16), (16, 16, 3)),
+        ((16, 16, 3), (3, 16, 16)),
+        ((3, 20, 16), (20, 16, 3)),
+        ((9, 4), (4, 9)),
+        ((3, 20, 16), (16, 20, 3)),
+        ((3, 5, 6, 7), (5, 6, 7, 3)),
+    ],
+)
+def test_images_with_the_channels_elsewhere_are_told_to_move_them(given, fitted):
+    advice = advise_shape(given, fitted)
+    X = np.zeros((2, *given))
+    moved = eval(advice.removeprefix("pass "), {"np": np, "X": X})
+    assert moved.shape == (2, *fitted)
+    channel_axes = [shape.index(min(given)) for shape in (given, fitted)]
+    X[(slice(None),) * (1 + channel_axes[0]) + (0,)] = 1  # the first channel
+    assert moved.take(0, 1 + channel_axes[1]).all()
+
+
+def test_axes_of_one_entry_are_reshaped_and_other_images_are_asked_for():
+    assert advise_shape((28, 28, 1), (28, 28)) == "reshape X to (n_samples, *(28, 28))"
+    assert advise_shape((1, 28, 28), (28, 28, 1)) == "reshape X to (n_samples, *(28, 28, 1))"
+    assert advise_shape((4, 9), (6, 6)) == "pass samples of shape (6, 6)"
+
+
+def test_every_method_tells_of_the_order_of_the_channels(make):
+    X = np.random.default_rng(0).random((12, 6, 6, 3))
+    ae = make(input_shape=None, channel_axis=-1).fit(X)
+    other = np.moveaxis(X, -1, 1)
+    for name in ("transform", "reconstruct", "score_samples", "predict", "score", "anomaly_map",
+                 "partial_fit", "recalibrate"):  # fmt: skip
+        with pytest.raises(ValueError, match=r"np.moveaxis\(X, 1, 3\)"):
+            getattr(ae, name)(other)
+    with pytest.raises(ValueError, match=r"np.moveaxis\(X, 1, 3\)"):
+        ae.net_.predict(other)
+    with pytest.raises(ValueError, match=r"np.moveaxis\(X, 1, 3\)"):
+        ae.set_params(input_shape=(6, 6, 3)).fit(other)
+    with pytest.raises(ValueError, match=r"np.moveaxis\(target, 1, 3\)"):
+        DenoisingConvAutoencoder(2, channel_axis=-1).fit(X, target=other)
+
+
 reals = st.floats(-1e6, 1e6, width=32)
 
 
@@ -116,13 +191,6 @@ def test_streamed_statistics_are_those_of_the_whole(X, n_chunks, channels):
 def test_constant_data_keep_a_scale_of_one():
     for value in (0.0, 0.1, 1e8):
         assert Scaling().updated(np.full((50, 7), value), Layout((7,))).scale == (1.0,)
-
-
-def test_unit_interval_by_type():
-    assert Scaling.unit_interval(np.dtype("u1")).unit == 255
-    assert Scaling.unit_interval(np.dtype("u2")).unit == 65535
-    for dtype in ("f4", "i8", "bool"):
-        assert Scaling.unit_interval(np.dtype(dtype)).unit == 1
 
 
 @pytest.mark.parametrize("dtype", ["f8", "i4", "u4", "i8"])
@@ -155,7 +223,7 @@ def sensors(digits):
 
 @pytest.fixture(params=[ConvAutoencoder, ConvVAE])
 def having_channels(request):
-    return partial(request.param, 8, hidden_channels=(8, 16), max_epochs=15)
+    return partial(request.param, 8, hidden_channels=(8, 16), max_epochs=10)
 
 
 def errors_in_deviations(ae, X, axes=(0, 2, 3)):
@@ -190,7 +258,7 @@ def test_units_of_channels_do_not_matter(sensors, having_channels):
 
 
 def test_channels_of_one_unit_share_a_scale(digits):
-    images = digits[0].astype("f8")
+    images = digits[0][:300].astype("f8")
     colours = np.stack([images, 3 + 2 * images, images / 3], axis=-1)
     ae = ConvAutoencoder(4, channel_axis=-1, max_epochs=1, random_state=0).fit(colours)
     scaling = ae.net_.scaling
@@ -216,5 +284,7 @@ def test_the_first_chunk_decides_on_units(sensors):
     np.testing.assert_allclose(ae.net_.scaling.shift, sensors.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(ae.net_.scaling.scale, sensors.std((0, 2, 3)), rtol=1e-5)
     alike = sensors / sensors.std((0, 2, 3), keepdims=True)
-    ae = ConvAutoencoder(4, channel_axis=0, random_state=0).partial_fit(alike).partial_fit(sensors)
+    ae = ConvAutoencoder(4, channel_axis=0, random_state=0).partial_fit(alike)
+    with pytest.warns(UserWarning, match="in another unit"):
+        ae.partial_fit(sensors)
     assert ae.net_.scaling.is_common

@@ -1,6 +1,5 @@
 """Tests of `skcae.plots`."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -79,9 +78,9 @@ def test_images_are_drawn_as_they_are(ae, X):
 
 
 def test_all_panels_have_the_range_of_the_originals(ae, X):
-    display = ReconstructionDisplay.from_estimator(ae, X * 16, n_images=5)
+    display = ReconstructionDisplay.from_estimator(ae, X * 3, n_images=5)
     limits = {ax.images[0].get_clim() for ax in display.axes_.ravel()}
-    assert limits == {(X[:5].min() * 16, X[:5].max() * 16)}
+    assert limits == {(X[:5].min() * 3, X[:5].max() * 3)}
 
 
 def test_value_range_and_im_kw(ae, X):
@@ -552,11 +551,6 @@ def test_plotting_again_returns_the_display(ae, X, y):
         first = display.ax_
         assert display.plot() is display
         assert display.ax_ is not first
-
-
-def test_matplotlib_is_imported_late():
-    code = "import sys, skcae.plots; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_missing_matplotlib(ae, X, monkeypatch):

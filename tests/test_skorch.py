@@ -19,7 +19,7 @@ from skcae import ConditionalConvVAE, ConvAutoencoder
 
 @pytest.fixture
 def X(digits):
-    return 255 * digits[0][:100] - 40  # in units that are not the network's
+    return 10 * digits[0][:100] - 4  # in units that are not the network's
 
 
 @pytest.fixture

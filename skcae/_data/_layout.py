@@ -3,9 +3,14 @@
 import math
 import warnings
 from dataclasses import dataclass
+from itertools import permutations
 from numbers import Integral
 
 import numpy as np
+
+# An axis that has no more entries may hold channels, grey to RGB with transparency; the least side
+# of an image of which rows without input_shape bring a warning, of one channel and of three.
+FEW, SIDE, SIDE_RGB = 4, 8, 16
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Layout:
         if image_shape is not None and shape != tuple(image_shape):
             raise ValueError(
                 f"input_shape={shape} does not match X, whose samples have shape {image_shape}; "
-                f"leave input_shape at None for images, or pass input_shape={image_shape}."
+                f"{advise_shape(image_shape, shape)}, or leave input_shape at None for images."
             )
         if math.prod(shape) != n_features:
             raise ValueError(
@@ -93,16 +98,7 @@ def _suggest(n_features):
 def _check_axis(channel_axis, shape):
     """``channel_axis`` counted from zero; the remaining axes must be 1, 2 or 3."""
     n_axes = len(shape)
-    if channel_axis is None:
-        if n_axes == 3 and min(shape[0], shape[-1]) <= 4:
-            axis = 0 if shape[0] <= 4 else -1
-            warnings.warn(
-                f"samples of shape {shape} are taken as volumes with one channel; if axis {axis} "
-                f"holds channels, pass channel_axis={axis}.",
-                UserWarning,
-                stacklevel=2,
-            )
-    elif not -n_axes <= channel_axis < n_axes:
+    if channel_axis is not None and not -n_axes <= channel_axis < n_axes:
         raise ValueError(
             f"channel_axis={channel_axis} is out of range for samples of shape {shape}; it counts "
             f"the axes of one sample, from {-n_axes} to {n_axes - 1}."
@@ -113,16 +109,68 @@ def _check_axis(channel_axis, shape):
             f"samples of shape {shape} with channel_axis={channel_axis} have {n_spatial} spatial "
             f"axes; signals (1), images (2) and volumes (3) are supported."
         )
-    return None if channel_axis is None else channel_axis % n_axes
+    axis = None if channel_axis is None else channel_axis % n_axes
+    _warn_of_likely_channels(axis, shape)
+    return axis
+
+
+def _warn_of_likely_channels(axis, shape):
+    """Where an axis at an end looks like channels, but is not named, or another one is."""
+    likely = _likely_channels(axis, shape)
+    if likely is None:
+        return
+    taken = (
+        f"as {'images' if len(shape) == 2 else 'volumes'} with one channel"
+        if axis is None
+        else f"with axis {axis} as {shape[axis]} channels"
+    )
+    warnings.warn(
+        f"samples of shape {shape} are taken {taken}; if axis {likely} holds channels, pass "
+        f"channel_axis={likely}.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _likely_channels(axis, shape):
+    """The axis that more likely holds the channels than ``axis``: 0, -1 or None."""
+    ends = {0: shape[0], -1: shape[-1]}
+    few = [end for end, side in ends.items() if side <= FEW]
+    if len(shape) == 1 or not few:
+        return None
+    if axis is None:
+        return few[0] if len(shape) == 3 or max(shape) > FEW else None
+    others = [side for i, side in enumerate(shape) if i != axis]
+    # Of a feature map, as (64, 4, 4), the short sides are not the channels.
+    alone = sum(side <= FEW for side in others) == 1
+    return few[0] if shape[axis] > FEW and alone else None
 
 
 def _warn_square(n_features):
-    side = math.isqrt(n_features)
-    if n_features >= 64 and side * side == n_features:
-        warnings.warn(
-            f"rows of {n_features} features are taken as signals of that length; if they are "
-            f"images, pass input_shape=({side}, {side}), otherwise input_shape=({n_features},) "
-            f"to be explicit.",
-            UserWarning,
-            stacklevel=2,
-        )
+    """Of rows that are probably images."""
+    for n_channels, least, more in ((1, SIDE, ""), (3, SIDE_RGB, ", 3), channel_axis=-1")):
+        side = math.isqrt(n_features // n_channels)
+        if side >= least and n_channels * side * side == n_features:
+            warnings.warn(
+                f"rows of {n_features} features are taken as signals of that length; if they are "
+                f"{'RGB ' if more else ''}images, pass input_shape=({side}, {side}{more or ')'}, "
+                f"otherwise input_shape=({n_features},) to be explicit.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def advise_shape(given, wanted, name="X"):
+    """How to bring samples of a shape into the one that is wanted, as an error says it."""
+    given, wanted = tuple(given), tuple(wanted)
+    if [n for n in given if n > 1] == [n for n in wanted if n > 1]:
+        return f"reshape {name} to (n_samples, *{wanted})"
+    for i, j in permutations(range(len(given)), 2):  # the axes keep their order but for one
+        moved = [n for k, n in enumerate(given) if k != i]
+        if (*moved[:j], given[i], *moved[j:]) == wanted:
+            return f"pass np.moveaxis({name}, {i + 1}, {j + 1})"
+    if sorted(given) == sorted(wanted):
+        order = next(p for p in permutations(range(len(given)))
+                     if tuple(given[i] for i in p) == wanted)  # fmt: skip
+        return f"pass np.transpose({name}, {(0, *(i + 1 for i in order))})"
+    return f"pass samples of shape {wanted}"

@@ -1,15 +1,19 @@
 """The units of the data: learned in ``fit``, so that the network sees standardized values."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from ._ranges import UNSEEN, Range, choose_unit
 from ._stored import blocks
 
 # Channels whose standard deviations differ by more than this factor have units of their own.
 OTHER_UNITS = 10
+# Single precision holds no larger values, no smaller standard deviations of results, no larger
+# values inside a network, and by what is around so many standard deviations no small difference.
+LARGEST, SMALLEST, LARGEST_STANDARDIZED, FAR = 1e37, 1e-36, 1e35, 1e4
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,27 @@ class Scaling:
     scale: tuple[float, ...] = (1.0,)
     variance: tuple[float, ...] = (0.0,)
     count: int = 0
+    seen: Range = UNSEEN
 
     @classmethod
-    def unit_interval(cls, dtype):
-        """Unsigned integers by the range of their type; anything else is in [0, 1] already."""
-        return cls(scale=(float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0,))
+    def unit_interval(cls, X):
+        """Masks and floats are in [0, 1] already; other integers have the unit of their type."""
+        scaling = cls().extended(X)
+        return replace(scaling, scale=(choose_unit(X.dtype, scaling.seen),))
+
+    def extended(self, X):
+        """The same units, with the range of more data."""
+        seen = self.seen
+        for block in blocks(X):
+            seen = seen.extended(block)
+        return replace(self, seen=seen)
 
     def updated(self, X, layout):
         """From mean and variance of all values seen so far, ``X`` included (Chan et al.)."""
         mean, variance, count = np.array(self.shift), np.array(self.variance), self.count
-        low, high = np.inf, -np.inf
+        low, high, seen = np.inf, -np.inf, self.seen
         for block in blocks(X):
+            seen = seen.extended(block)
             channels = layout.channels_of(block)
             means, variances = np.transpose([_mean_and_variance(values) for values in channels])
             count += channels[0].size
@@ -47,7 +61,7 @@ class Scaling:
         # Rounding leaves constant data a variance of about (eps * mean) ** 2.
         varies = variance > (10 * np.finfo(np.float64).eps * mean) ** 2
         scale = self._choose_scale(np.sqrt(variance), varies)
-        return Scaling(_floats(mean), _floats(scale), _floats(variance), count)
+        return Scaling(_floats(mean), _floats(scale), _floats(variance), count, seen)
 
     def _choose_scale(self, spread, varies):
         """One for all channels, or one for each; the first chunk of a stream decides which."""
@@ -75,10 +89,26 @@ class Scaling:
             # One pass; beyond, its rounding would show.
             start = to_channels([-shift / self.unit for shift in self.shift], x)
             return torch.add(start, x, alpha=1 / self.unit)
+        x = x.double() if self.is_far else x
         return (x - to_channels(self.shift, x)).div_(to_channels(self.scale, x))
 
     def inverse(self, x):
+        """The other way; in double precision where single would lose the differences."""
+        x = x.double() if self.is_far else x
         return x * to_channels(self.scale, x) + to_channels(self.shift, x)
+
+    @property
+    def is_far(self):
+        """Whether a channel is so far from zero that single precision rounds what varies."""
+        pairs = zip(self.shift, self.scale, self.variance, strict=True)
+        return any(abs(shift) > FAR * scale for shift, scale, variance in pairs if variance)
+
+    def check(self, rows, name="X"):
+        """Whether a block of rows is in the range of single precision, standardized too."""
+        low, high = float(rows.min()), float(rows.max())
+        farthest = max(high - min(self.shift), max(self.shift) - low) / min(self.scale)
+        if max(-low, high) > LARGEST or farthest > LARGEST_STANDARDIZED:
+            _refuse_range(name, low, high)
 
 
 def to_channels(values, x):
@@ -95,18 +125,22 @@ def _floats(values):
 
 def _check_single_precision(low, high, variance):
     """Results are in single precision, and the variance of tiny values is lost in double."""
-    largest, lost = max(-low.min(), high.max()), variance < np.finfo(np.float64).tiny
-    if largest > 1e37 or np.any((low != high) & lost):
-        raise ValueError(
-            f"X has values up to {largest:g}, which single precision cannot hold; rescale X, for "
-            f"instance with StandardScaler."
-        )
+    lost = np.sqrt(variance) < SMALLEST
+    if max(-low.min(), high.max()) > LARGEST or np.any((low != high) & lost):
+        _refuse_range("X", low.min(), high.max())
+
+
+def _refuse_range(name, low, high):
+    raise ValueError(
+        f"{name} has values from {low:g} to {high:g}, which single precision cannot hold; rescale "
+        f"X, for instance with StandardScaler, in fit and after."
+    )
 
 
 def _mean_and_variance(X):
     """Of a block of values, in double precision."""
-    mean = float(np.mean(X, dtype=np.float64))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.mean(X, dtype=np.float64))
         var = float(np.mean(np.subtract(X, mean, dtype=np.float64) ** 2))
     if not math.isfinite(var):
         raise ValueError(

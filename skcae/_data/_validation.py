@@ -8,10 +8,15 @@ from sklearn import get_config
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
+from ._kinds import explaining, read_dataset
+from ._layout import advise_shape
+from ._ranges import warn_other_unit
 from ._stored import Stored, blocks, stored_or_array
 
 # The value of each parameter that takes any real data.
 ANY_REAL = {"loss": "squared_error", "likelihood": "gaussian"}
+# What rounding in single precision, which the network has, may leave outside [0, 1].
+ROUNDING = 1e-6
 
 
 def is_foreign(array):
@@ -24,13 +29,16 @@ def as_numpy(array):
     if isinstance(array, torch.Tensor):
         array = array.detach().resolve_conj().resolve_neg().cpu()
         return (array.float() if array.dtype is torch.bfloat16 else array).numpy()
+    if isinstance(array, (list, tuple)) and array and isinstance(array[0], torch.Tensor):
+        return [as_numpy(item) for item in array]
     if not is_foreign(array):
         return array
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
-def to_rows(X):
+def to_rows(X, name="X"):
     """Images to rows, with the shape of an image; anything else as it is, with None."""
+    X = read_dataset(X, name)
     if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
         return X, None
     X = stored_or_array(as_numpy(X))
@@ -57,17 +65,21 @@ def validate_rows(estimator, X, reset=False):
 
 def validate_target(target, rows, layout):
     """Rows of the clean half of pairs, one for each of ``rows``."""
-    target, image_shape = to_rows(target)
-    if isinstance(target, Stored):
-        _check_when_read(target, partial(assert_all_finite, input_name="target"))
-    else:
-        target = check_array(target, input_name="target", dtype="numeric")
-    _check_numeric(target, "target")
+    with explaining(target, name="target"):
+        target, image_shape = to_rows(target, "target")
+        if isinstance(target, Stored):
+            _check_when_read(target, partial(assert_all_finite, input_name="target"))
+        else:
+            target = check_array(target, input_name="target", dtype="numeric")
+        _check_numeric(target, "target")
     if target.shape != rows.shape or image_shape not in (None, layout.shape):
+        given = image_shape or target.shape[1:]
+        advice = "pass the clean version of each sample of X"
+        if len(target) == len(rows) and image_shape is not None:
+            advice = advise_shape(given, layout.shape, "target")
         raise ValueError(
-            f"target has {len(target)} samples of shape {image_shape or target.shape[1:]}, "
-            f"but X has {len(rows)} of shape {layout.shape}; pass the clean version of "
-            f"each sample of X."
+            f"target has {len(target)} samples of shape {given}, but X has {len(rows)} of shape "
+            f"{layout.shape}; {advice}."
         )
     return target
 
@@ -94,13 +106,34 @@ def check_unit_interval(rows, scaling, parameter, name="X", when_read=False):
 
 
 def _check_unit_interval(rows, scaling, parameter, name):
-    low, high = rows.min(), rows.max()
-    if low < 0 or high > scaling.unit:
+    low, high, unit = rows.min(), rows.max(), scaling.unit
+    eps = np.finfo(rows.dtype).eps if rows.dtype.kind == "f" else 0
+    slack = max(ROUNDING, 8 * eps) * unit
+    if low < -slack or high > unit + slack:
+        kind = parameter.partition("=")[0]
+        other = f", or use {kind}={ANY_REAL[kind]!r}" if kind in ANY_REAL else ""
+        if unit == 1 and rows.dtype.kind in "iu" and low >= 0:
+            other += "; integers that are all 0 or 1 in fit are taken as they are"
         raise ValueError(
-            f"{parameter} needs values in [0, {scaling.unit:g}], but {name} has values from "
-            f"{low:g} to {high:g}; rescale it, for instance with MinMaxScaler(clip=True), or use "
-            f"{parameter.partition('=')[0]}={ANY_REAL[parameter.partition('=')[0]]!r}."
+            f"{parameter} needs values in [0, {unit:g}], but {name} has values from {low!s} to "
+            f"{high!s}; clip it where only noise is beyond, rescale it, for instance with "
+            f"MinMaxScaler(clip=True){other}."
         )
+
+
+def check_range(rows, scaling):
+    """Whether rows can have the units that ``fit`` learned: an error, or a warning."""
+    check_precision(rows, scaling)
+    warn_other_unit(rows, scaling.seen)
+
+
+def check_precision(rows, scaling, name="X"):
+    """Whether single precision can hold rows, standardized too; of stored ones when read."""
+    check = partial(scaling.check, name=name)
+    if isinstance(rows, Stored):
+        _check_when_read(rows, check)
+    else:
+        check(rows)
 
 
 def _check_numeric(rows, name):

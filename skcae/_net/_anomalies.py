@@ -54,8 +54,7 @@ class AnomalyScoring:
     def learn_reference(self, X, labels=None, trim=0.0, streaming=False):
         """Learn what is normal from some of the rows, anew unless they are a chunk of a stream.
 
-        The share ``trim`` that is explained worst is left out. Returns the anomaly scores of the
-        rows that were learned from, or None where the score is the loss.
+        The share ``trim`` that is explained worst is left out.
         """
         if not streaming:
             self.reference_ = Reference(self.score)
@@ -75,16 +74,19 @@ class AnomalyScoring:
             observed.append(features)
         features = [np.concatenate(parts) for parts in zip(*observed, strict=True)]
         reference.learn_features(features, streaming, self.device)
-        if self.score is None:
-            return None
-        on_device = [torch.from_numpy(part).to(self.device) for part in features]
-        return self._scores_in_units(reference.score_features(on_device).cpu().numpy())
 
     def anomaly_scores(self, X, labels=None):
         """How abnormal each row is, float64, higher for more."""
         if self.score is None:
             return self.losses(X, labels)
         return self._scores_in_units(self.map_evidence(self.reference_.score_evidence, X, labels))
+
+    def cross_scores(self, X, labels=None):
+        """The same by densities that are each learned from others of these rows."""
+        if self.reference_.density is None:
+            return self.anomaly_scores(X, labels)
+        features = self.map_evidence(self.reference_.features, X, labels)
+        return self._scores_in_units(self.reference_.cross_score(features, self.device))
 
     def _scores_in_units(self, scores):
         if self.score.in_units:

@@ -13,6 +13,8 @@ from ..scores import Evidence, Score
 # Training samples from which is learned; values of their features that are kept between calls of
 # `partial_fit`, and the share of new samples from which on the density is fitted anew.
 N_SAMPLES, N_KEPT, SHARE_NEW = 5000, 2**19, 0.1
+# Folds of scores by densities of others.
+N_FOLDS = 5
 
 
 class Reference:
@@ -59,7 +61,7 @@ class Reference:
 
     def observe(self, evidence: Evidence) -> tuple[Tensor, ...]:
         """The errors of the values, and the features, of each sample: what is learned from."""
-        return evidence.values, *self._features(evidence)
+        return evidence.values, *self.features(evidence)
 
     def learn_errors(self, values: np.ndarray) -> None:
         """Take in the errors of samples ``(n, n_channels, *spatial)``."""
@@ -109,7 +111,7 @@ class Reference:
 
     def score_evidence(self, evidence: Evidence) -> Tensor:
         """How abnormal each sample is, ``(n,)``, higher for more."""
-        return self.score_features(self._features(evidence))
+        return self.score_features(self.features(evidence))
 
     def score_features(self, features: Sequence[Tensor]) -> Tensor:
         """The same, for features that were observed."""
@@ -122,6 +124,17 @@ class Reference:
             )
         return self._check_scores(self.density(*features), len(features[0]))
 
+    def cross_score(self, features: Sequence[np.ndarray], device) -> np.ndarray:
+        """The same, in folds: of each by a density of the features of the others."""
+        scores = np.empty(len(features[0]))
+        order = np.random.default_rng(0).permutation(len(scores))
+        for part in np.array_split(order, min(N_FOLDS, len(scores))):
+            others, density = np.setdiff1d(order, part), self.score.density()
+            density.fit(*(torch.from_numpy(f[others]).to(device) for f in features))
+            tested = density(*(torch.from_numpy(f[part]).to(device) for f in features))
+            scores[part] = self._check_scores(tested, len(part)).cpu().numpy()
+        return scores
+
     def error_map(self, evidence: Evidence) -> Tensor:
         """The error of each value, over its size in the training data.
 
@@ -131,7 +144,7 @@ class Reference:
         square = self.mean_square
         return evidence.values.double() / torch.sqrt(square + (float(square.mean()) or 1.0))
 
-    def _features(self, evidence: Evidence) -> tuple[Tensor, ...]:
+    def features(self, evidence: Evidence) -> tuple[Tensor, ...]:
         """Those of the density; without one the score itself."""
         if self.score is None:
             return ()

@@ -8,9 +8,13 @@ from sklearn.utils import check_array
 from skorch import NeuralNet
 from skorch.callbacks import BatchScoring, EarlyStopping, EpochScoring
 
+from .._data._beside import check_noisy
+from .._data._layout import advise_shape
+from .._data._ranges import Range
 from .._data._scaling import Scaling
 from .._data._stored import Stored
-from .._data._validation import check_unit_interval, to_rows
+from .._data._validation import check_range, check_unit_interval, to_rows
+from ..losses import Likelihood
 from ._reference import Reference
 
 
@@ -72,14 +76,29 @@ class SkorchNet(NeuralNet):
         rows, image_shape = to_rows(X)
         if not isinstance(rows, Stored):
             rows = check_array(rows, dtype="numeric", input_name="X")
-        if self.loss.unit_interval:
-            check_unit_interval(rows, self.scaling, "the loss")
-        if rows.shape[1] != self.layout.n_features:
+        shape = self.layout.shape
+        if rows.shape[1] != self.layout.n_features or image_shape not in (None, shape):
+            advice = f"pass rows (n, {self.layout.n_features}) or images"
+            if image_shape is not None:
+                advice = advise_shape(image_shape, shape)
             raise ValueError(
                 f"X has the shape {tuple(np.shape(X))}, but the net was trained on samples of "
-                f"shape {self.layout.shape}; pass rows (n, {self.layout.n_features}) or images."
+                f"shape {shape}; {advice}."
             )
+        self.check_range(rows, "likelihood" if isinstance(self.loss, Likelihood) else "loss")
+        check_range(rows, self.scaling)
         return self.reconstruct(rows).reshape(-1, *(image_shape or rows.shape[1:]))
+
+    def check_range(self, rows, parameter, compared=False):
+        """Whether rows are where the loss needs them, or noisy ones about there.
+
+        ``compared`` tells whether they are to be given back too; of pairs even those are noisy.
+        """
+        if not self.loss.unit_interval:
+            return
+        noisy = self.denoises and not (compared and self.corruption is not None)
+        check = check_noisy if noisy else check_unit_interval
+        check(rows, self.scaling, parameter, when_read=True)
 
     def predict_proba(self, X):
         """What `predict` returns."""
@@ -147,7 +166,7 @@ def _copy_callback(callback):
 class _ModuleInUnits:
     """The state of a net's module together with the units of its data."""
 
-    FIELDS = ("shift", "scale", "variance", "count")
+    FIELDS = ("shift", "scale", "variance", "count", "seen")
 
     def __init__(self, net, module):
         self.net, self.module = net, module
@@ -170,6 +189,7 @@ class _ModuleInUnits:
         fields = {name: state[key].tolist() for name, key in names.items()}
         weights = {key: v for key, v in state.items() if key not in names.values()}
         self.module.load_state_dict(weights)
-        count = int(fields.pop("count"))
-        self.net.scaling = Scaling(**{k: tuple(v) for k, v in fields.items()}, count=count)
+        count, seen = int(fields.pop("count")), Range(*fields.pop("seen"))
+        units = {name: tuple(values) for name, values in fields.items()}
+        self.net.scaling = Scaling(**units, count=count, seen=seen)
         self.net.reference_ = Reference(self.net.score)  # what is normal is not in the file

@@ -1,8 +1,8 @@
 """The only loop over rows: windows of stored arrays, tiles that keep rows apart, and ``out``."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
-from threading import Lock
 
 import numpy as np
 import torch
@@ -11,14 +11,12 @@ from torch.overrides import TorchFunctionMode
 
 from .._data._stored import Stored, prefetched, rows_in_window, slices
 from .._data._validation import is_foreign
+from .._threads import one_thread
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
 # maps then stay in the cache of a core; of dense layers; on a CUDA device.
 TILES = {"convolutional": (32, 2**15), "dense": (512, 2**20), "cuda": (4096, 2**22)}
-
-# The number of threads is partly one of the whole process: one pool at a time.
-_all_threads = Lock()
 
 
 def tile_size(kind, n_features):
@@ -51,7 +49,7 @@ def map_rows(function, X, *others, size, parallel=False, out=None):
     if out is None:
         outs = [np.empty((len(X), *part.shape[1:]), part.dtype) for part in first]
     else:
-        _check_out(out, len(X), first[0].size)
+        _check_out(out, len(X), first[0])
         outs = [out]
     n_bytes = max(X.shape[1] * X.dtype.itemsize, sum(part.nbytes for part in first))
     windows = slices(len(X), rows_in_window(n_bytes))
@@ -67,20 +65,17 @@ def _map_tiles(function, arrays, *, size, parallel):
 
     def apply(start):
         tile = [array[start : start + size] for array in arrays]
-        with torch.inference_mode(), AlignedLinear():
+        with threads(), torch.inference_mode(), AlignedLinear():
             results = function(*tile)
             results = results if isinstance(results, tuple) else (results,)
             return [result[: len(tile[0])].cpu().numpy() for result in results]
 
     starts, n_threads = range(0, len(arrays[0]), size), torch.get_num_threads()
-    if not parallel or n_threads == 1:
+    threads = one_thread if parallel and n_threads > 1 else nullcontext
+    if threads is nullcontext or len(starts) == 1:
         return _join(map(apply, starts))
-    one_each = partial(torch.set_num_threads, 1)
-    with _all_threads, ThreadPoolExecutor(n_threads, initializer=one_each) as pool:
-        try:
-            return _join(pool.map(apply, starts))
-        finally:
-            torch.set_num_threads(n_threads)  # the default of threads yet to come
+    with ThreadPoolExecutor(min(n_threads, len(starts))) as pool:
+        return _join(pool.map(apply, starts))
 
 
 def _join(tiles):
@@ -91,8 +86,8 @@ def _one_or_all(results):
     return results[0] if len(results) == 1 else tuple(results)
 
 
-def _check_out(out, n_rows, n_values):
-    """Whether it can take so many rows of so many values."""
+def _check_out(out, n_rows, row):
+    """Whether it can take so many rows like this one."""
     names = "shape", "dtype", "__setitem__"
     if is_foreign(out) or hasattr(out, "iloc") or not all(hasattr(out, name) for name in names):
         raise TypeError(
@@ -101,10 +96,15 @@ def _check_out(out, n_rows, n_values):
         )
     if out.shape[0] != n_rows:
         raise ValueError(f"out has {out.shape[0]} rows, but X has {n_rows}; pass one for each.")
-    if np.prod(out.shape[1:]) != n_values or np.dtype(out.dtype).kind != "f":
+    if np.prod(out.shape[1:]) != row.size or np.dtype(out.dtype).kind != "f":
         raise ValueError(
             f"out holds samples of shape {tuple(out.shape[1:])} and type {out.dtype}; pass "
-            f"floating-point numbers, {n_values} a sample."
+            f"floating-point numbers, {row.size} a sample."
+        )
+    if row.dtype == np.float64 and np.dtype(out.dtype).itemsize < 8:
+        raise ValueError(
+            f"out has values of type {out.dtype}, but X is so far from zero that this would round "
+            f"what varies; pass float64."
         )
 
 

@@ -83,7 +83,7 @@ class Trainer:
         if net.compile:
             compiled = compile_methods(net.network, **net.get_params_for("compile"))
         net.notify("on_train_begin", X=X, y=y)
-        with net.isolate_generators(), compiled:
+        with net.isolate(net.batch_size), compiled:
             try:
                 for _ in range(self.epochs):
                     self._tell("begin_epoch")

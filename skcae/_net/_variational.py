@@ -168,7 +168,8 @@ class VariationalNet(ImportanceSampling, Net):
                 return self._unfold(self.module_.decode(z, self._one_hot(*labels)))
             shares = zip(self.module_.class_prior, self._each_label(), strict=True)
             decoded = (p * self._unfold(self.module_.decode(z, y)).double() for p, y in shares)
-            return sum(decoded).float()
+            mean = sum(decoded)
+            return mean if self.scaling.is_far else mean.float()
 
         return self.map_tiles(decode, Z, *([] if labels is None else [labels]), out=out)
 

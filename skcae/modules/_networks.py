@@ -374,17 +374,20 @@ padding, downsampling, code_activation
 
     def encode_in_steps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The code, and the feature map before the dense layers, where there are both."""
-        encoder, path, features = self.encoder, self.linear_path, None
+        path, (z, features) = self.linear_path, self.encode_by_layers(x)
+        return z if path is None else path.join(path.encode(x), z), features
+
+    def encode_by_layers(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same without the linear path."""
+        encoder = self.encoder
         if not len(encoder.stages) or not len(encoder.dense):
-            z = encoder(x)
-        else:
-            features = encoder.stages(x)
-            z = encoder.code_activation(encoder.dense(flatten(features)))
-        return z if path is None else path.encode(x) + path.share * z, features
+            return encoder(x), None
+        features = encoder.stages(x)
+        return encoder.code_activation(encoder.dense(flatten(features))), features
 
     def decode(self, z: Tensor) -> Tensor:
         path, x_hat = self.linear_path, self.decoder(z)
-        return x_hat if path is None else path.decode(z) + path.share * x_hat
+        return x_hat if path is None else path.join(path.decode(z), x_hat)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))

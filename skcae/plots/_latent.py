@@ -57,9 +57,10 @@ class LatentDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConvAutoencoder
     >>> from skcae.plots import LatentDisplay
-    >>> digits = load_digits()
-    >>> ae = ConvAutoencoder(max_epochs=2, random_state=0).fit(digits.images)
-    >>> LatentDisplay.from_estimator(ae, digits.images, digits.target)
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, y = X[:200].reshape(-1, 8, 8), y[:200]
+    >>> ae = ConvAutoencoder(max_epochs=2, random_state=0).fit(X)
+    >>> LatentDisplay.from_estimator(ae, X, y)
     <...>
     >>> plt.close("all")
     """

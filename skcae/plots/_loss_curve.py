@@ -45,7 +45,7 @@ class LossCurveDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConvAutoencoder
     >>> from skcae.plots import LossCurveDisplay
-    >>> X = load_digits().images
+    >>> X = load_digits().images[:200]
     >>> ae = ConvAutoencoder(early_stopping=True, max_epochs=3, random_state=0).fit(X)
     >>> LossCurveDisplay.from_estimator(ae, log_scale=True)
     <...>

@@ -54,7 +54,7 @@ class ReconstructionDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skcae import ConvAutoencoder
     >>> from skcae.plots import ReconstructionDisplay
-    >>> X = load_digits().images
+    >>> X = load_digits().images[:200]
     >>> ae = ConvAutoencoder(max_epochs=2, random_state=0).fit(X)
     >>> display = ReconstructionDisplay.from_estimator(ae, X, n_images=5)
     >>> display.axes_.shape

@@ -1,0 +1,143 @@
+"""What a fit learns from its trained net: what is normal, and where outliers begin."""
+
+import copy
+
+import numpy as np
+
+from ._calibration import Calibration, threshold
+from ._data._stored import Stored, subsample, take_rows
+from ._net._start import start_at_components
+from ._net._trimming import n_kept
+from ._private import safe_indexing
+
+# Scores that are kept; rows from which a view is learned.
+N_SCORES, N_VIEW = 1000, 200
+# Up to so many rows, but not of fewer than so many, a network more is trained, on all but one of
+# so many folds, to see what scores to expect of rows that a network was not trained on. Of more
+# rows some are held out.
+MOST_REFITTED, FEWEST_REFITTED, N_FOLDS = 2000, 10, 5
+
+
+class Finishing:
+    """What comes after the training; the base trains."""
+
+    def _attributes(self, net):
+        """The fitted attributes that follow from the net alone."""
+        return {
+            "net_": net,
+            "input_shape_": net.layout.shape,
+            "n_components_": net.code_size_,
+        }
+
+    def _finish(self, net, unseen, rows, target, everything, earlier=None, streaming=False):
+        """Learn from a trained net what is normal; the fitted attributes.
+
+        ``unseen`` are indices of rows on which it was not trained, ``everything`` the rows of `X`,
+        those of the calibration among them.
+        """
+        seen = self._seen(unseen, rows)
+        learned, target_of_learned = take_rows(rows, seen), take_target(target, seen)
+        labels = self._labels_of(target_of_learned)
+        net.learn_reference(learned, labels, self.trim_fraction, streaming)
+        attributes = self._attributes(net) | {"expected_scores_": None}
+        if self.contamination != "auto":
+            scores = net.anomaly_scores(everything)
+            offset = float(np.percentile(-scores, 100 * self.contamination))
+            return attributes | {"offset_": offset}
+        if self.calibration is not None:  # which sets the offset
+            return attributes
+        if seen is not None:
+            scores = net.anomaly_scores(_few(take_rows(rows, unseen)))
+        elif earlier is not None and streaming and earlier.reference_.n_errors:
+            scores = earlier.anomaly_scores(_few(rows))
+            known = getattr(self, "expected_scores_", None)
+            scores = np.concatenate([() if known is None else known, scores])[-N_SCORES:]
+        else:
+            scores = self._expect_scores(net, rows, target, streaming)
+        return attributes | {"expected_scores_": scores, "offset_": self._threshold(scores)}
+
+    def _seen(self, unseen, rows):
+        """Indices of the rows to learn from, where the others tell the threshold; None is all."""
+        if self._lacks_calibration() and len(unseen) and len(rows) > MOST_REFITTED:
+            return np.setdiff1d(np.arange(len(rows)), unseen)
+        return None
+
+    def _lacks_calibration(self):
+        """Whether the threshold has to be found from the rows of the training."""
+        return self.contamination == "auto" and self.calibration is None
+
+    def _view(self, net, rows, target):
+        """The fitted attributes while the net trains, for callbacks: from a few rows, cheaply."""
+        index = subsample(rows, N_VIEW, net.seed)
+        few, labels = rows[index], self._labels_of(take_target(target, index))
+        net.learn_reference(few, labels)
+        offset = self._threshold(net.anomaly_scores(few, labels))
+        return self._attributes(net) | {"expected_scores_": None, "offset_": offset}
+
+    def _calibrate(self, nets, held_out):
+        self.calibration_ = None
+        if held_out:
+            pairs = zip(nets, held_out, strict=True)
+            parts = [(net, net.anomaly_scores(rows)) for net, rows in pairs]
+            self.calibration_ = Calibration(parts, nets[0].seed)
+            if self.contamination == "auto":
+                self.offset_ = self._threshold(self.calibration_.scores)
+
+    def _threshold(self, scores):
+        """The offset; of scores among which there are the outliers that training trims."""
+        return threshold(np.sort(scores)[: n_kept(len(scores), self.trim_fraction)])
+
+    def _expect_scores(self, net, rows, target, streaming):
+        """Anomaly scores as of rows like these that the net has not seen.
+
+        Those of rows that a fold leaves out come from the net of the fold. The others are those
+        of the net, by densities of yet other rows, moved and stretched as the rows that are left
+        out differ from those of the fold.
+        """
+        n = len(rows)
+        if n < FEWEST_REFITTED:
+            return net.anomaly_scores(rows)
+        parts = np.array_split(np.random.default_rng(net.seed).permutation(n), N_FOLDS)
+        if net.linear_path is not None and not net.linear_path.share:  # no training: all folds
+            folds = [
+                (self._restart(net, take_rows(rows, _others(part, n))), part) for part in parts
+            ]
+            return np.concatenate([fold.anomaly_scores(take_rows(rows, i)) for fold, i in folds])
+        inside = _others(parts[0], n)
+        fold = self._train_fold(rows, target, net.layout, inside, net, streaming, pilot=True)
+        left_out = fold.anomaly_scores(take_rows(rows, parts[0]))
+        inside = _few(take_rows(rows, inside))
+        mean, spread = _moments(left_out)
+        mean_inside, spread_inside = _moments(fold.cross_scores(inside))
+        stretch = max(1.0, spread / spread_inside) if spread_inside else 1.0
+        moved = mean + stretch * (net.cross_scores(inside) - mean_inside)
+        return np.concatenate([left_out, moved])[-N_SCORES:]
+
+    def _restart(self, net, rows):
+        """The net as if its linear path, which is all of it, were that of these rows."""
+        net = copy.deepcopy(net)
+        start_at_components(net, rows)
+        net.learn_reference(rows)
+        return net
+
+
+def _few(rows):
+    """At most as many as scores are kept."""
+    return take_rows(rows, subsample(rows, N_SCORES, 0))
+
+
+def _others(part, n):
+    return np.setdiff1d(np.arange(n), part)
+
+
+def _moments(scores):
+    """Mean and standard deviation of those that are finite."""
+    scores = scores[np.isfinite(scores)]
+    return (scores.mean(), scores.std()) if len(scores) else (0.0, 0.0)
+
+
+def take_target(target, index):
+    """Rows of anything that holds one target for each row, or of None."""
+    if target is None or index is None or isinstance(target, Stored):
+        return target if target is None else take_rows(target, index)
+    return safe_indexing(target, index)
