@@ -1,12 +1,14 @@
 """ConvAutoencoder and DenoisingConvAutoencoder."""
 
+from numbers import Real
+
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
 from ._data._beside import check_noisy, refuse_target, warn_of_no_noise, warn_of_other_units
 from ._data._scaling import Scaling
 from ._data._validation import check_precision, check_unit_interval, validate_target
-from ._parameters import check_clip_range, parametrize
+from ._parameters import parametrize
 from ._private import fit_context, with_callbacks
 from .corruptions import CORRUPTIONS
 
@@ -331,5 +333,16 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
             return self.corruption
         options = {}
         if self.clip_range is not None:
-            options["clip_range"] = check_clip_range(self.clip_range)
+            options["clip_range"] = _check_clip_range(self.clip_range)
         return CORRUPTIONS[self.corruption](self.noise_level, **options)
+
+
+def _check_clip_range(clip_range):
+    """Two numbers, the lower one first."""
+    low_high = tuple(clip_range)
+    numbers = all(isinstance(value, Real) for value in low_high)
+    if len(low_high) != 2 or not numbers or not low_high[0] < low_high[1]:
+        raise ValueError(
+            f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
+        )
+    return float(low_high[0]), float(low_high[1])

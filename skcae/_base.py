@@ -12,7 +12,13 @@ from ._data._layout import advise_shape
 from ._data._validation import check_range, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
-from ._parameters import MOVED, copy_net_params, refuse_moved, refuse_moved_score
+from ._parameters import (
+    MOVED,
+    copy_net_params,
+    refuse_moved,
+    refuse_moved_score,
+    refuse_numbers,
+)
 from ._private import CallbackSupportMixin, fit_context, with_callbacks
 
 
@@ -271,6 +277,7 @@ class BaseAutoencoder(
 
     def _validate_params(self):
         refuse_moved_score(self.anomaly_score)
+        refuse_numbers(vars(self))
         super()._validate_params()
 
     def __sklearn_clone__(self):

@@ -1,7 +1,6 @@
 """How an estimator is fitted: it reads the data, makes a net, has it trained, and finishes."""
 
 import math
-import warnings
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
@@ -34,6 +33,7 @@ from ._parameters import (
     choose_hidden_channels,
     draw_seed,
 )
+from ._warnings import warn
 from .losses import as_loss, identity
 from .modules import Autoencoder
 from .scores import as_score
@@ -129,7 +129,14 @@ class Fitting(Finishing):
 
     def _read_chunk(self, X):
         """The same, of data that must be like those before."""
-        return self._validate(X, compared=False)[0], self.net_.layout
+        layout, shape = self.net_.layout, self.input_shape
+        given = Layout.given(layout.shape if shape is None else shape, self.channel_axis)
+        if changes := given.changes_since(layout):
+            raise ValueError(
+                f"a sample changed since the calls before: {'; '.join(changes)}. Set that back, "
+                f"or start anew with fit."
+            )
+        return self._validate(X, compared=False)[0], layout
 
     def _read_target(self, target, rows, layout, reset):
         """What is to be given back for each row, and attributes that are learned from it."""
@@ -340,13 +347,13 @@ class Fitting(Finishing):
             | self._linear_path_entry(linear)
             | ({"callbacks": None, "compile": False} if pilot else {}),
         ).initialize()
-        if not pilot and net.code_size_ > layout.n_features:
-            warnings.warn(
+        # To remove noise, or to give back another sample, is no identity that a code can copy.
+        copies = net.corruption is None and (variational or not paired)
+        if not pilot and copies and net.code_size_ > layout.n_features:
+            warn(
                 f"the code of {net.code_size_} values is larger than the {layout.n_features} "
                 f"features of X, so it need not learn anything; pass a smaller n_components, or "
-                f"with n_components=None fewer filters in the last stage.",
-                UserWarning,
-                stacklevel=2,
+                f"with n_components=None fewer filters in the last stage."
             )
         return net
 

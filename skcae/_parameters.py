@@ -13,9 +13,10 @@ import torch
 from sklearn.utils import check_random_state
 from torch.nn import Module
 
+from ._net._compiled import check_compiling
 from ._net._distributed import rank_and_size
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
-from ._net._skorch import copy_callbacks
+from ._net._skorch import check_callbacks, copy_callbacks
 from ._private import Interval, RealNotInt, StrOptions
 from .corruptions import CORRUPTIONS
 from .losses import LIKELIHOODS, LOSSES, Likelihood, Loss
@@ -43,7 +44,7 @@ def _names(table):
 def _choice(table, *others, kind="", text):
     """A parameter that names a row of a table, or is something else."""
     options = ", ".join(f'"{name}"' for name in _names(table))
-    return Parameter([StrOptions(set(_names(table))), *others], f"{{{options}}}{kind}", text)
+    return Parameter([StrOptions(_names(table)), *others], f"{{{options}}}{kind}", text)
 
 
 COUNT, SWITCH = [_at_least(1)], ["boolean"]
@@ -62,7 +63,7 @@ PARAMETERS = {
         Axis of one sample that holds the channels: -1 for ``(32, 32, 3)``, 0 for
         ``(3, 32, 32)``. None: there are no channels."""),
     # Architecture
-    "hidden_channels": Parameter([StrOptions({"auto"}), "array-like"], '"auto" or tuple of int',
+    "hidden_channels": Parameter([StrOptions(["auto"]), "array-like"], '"auto" or tuple of int',
                                  """
         Filters of each convolutional stage; each stage halves the sides. The decoder mirrors the
         encoder. "auto" follows the shape of a sample: two stages of 32 and 64 filters, of volumes
@@ -143,7 +144,7 @@ PARAMETERS = {
         keeps the rate constant. Scheduler callbacks of skorch need "constant"."""),
     "max_epochs": Parameter(COUNT, "int", """
         Passes over the data."""),
-    "batch_size": Parameter([StrOptions({"auto"}), *COUNT], '"auto" or int', """
+    "batch_size": Parameter([StrOptions(["auto"]), *COUNT], '"auto" or int', """
         Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 128. A
         single sample left over joins the batch before it. With batches of one sample, batch
         normalization has nothing to average and stays the identity."""),
@@ -169,9 +170,10 @@ PARAMETERS = {
         its nearest neighbours, "joint" minus the log-density of the code together with the
         logarithms of the error on three grids, and with the last feature map, under mixtures of
         normal distributions. A callable takes :class:`~skcae.scores.Evidence`, and returns a
-        value for each sample, higher for more abnormal."""),
+        value for each sample, higher for more abnormal. Like all parameters it takes effect in
+        the next `fit` or `partial_fit`."""),
     "contamination": Parameter(
-        [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        [StrOptions(["auto"]), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float in (0, 0.5]', """
         "auto" sets `offset_` so that `predict` calls about one in twenty of the normal samples to
         come an outlier, by samples that were not trained on: those of `calibration`, or else, of
@@ -200,7 +202,7 @@ PARAMETERS = {
         estimator is refused here."""),
     "device": Parameter([str, torch.device], "str or torch.device", """
         "auto" is a CUDA device where there is one, and the CPU otherwise."""),
-    "precision": Parameter([StrOptions({"auto", "float32", "bfloat16"})],
+    "precision": Parameter([StrOptions(["auto", "float32", "bfloat16"])],
                            '{"auto", "float32", "bfloat16"}', """
         Of training; "bfloat16" is mixed precision. "auto" chooses it for the built-in network
         where it is faster: on CUDA devices from compute capability 8.0 on, and for images on
@@ -228,7 +230,7 @@ ATTRIBUTES = """
         Number of values in a sample.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where `X` had string names.
+        Names of the features. Defined only when `X` has names that are all strings.
 
     n_iter_ : int
         Epochs of training, over `fit` and its continuations.
@@ -281,7 +283,10 @@ def _entry(name, parameter, default):
     return f"    {name} : {parameter.kind}, default={shown}\n{text}"
 
 
-# Where parameters went -------------------------------------------------------------------------
+# Where parameters went, and those that were meant ----------------------------------------------
+
+TUPLES = dict.fromkeys(("input_shape", "hidden_channels", "hidden_units"), "({},)")
+TUPLES["clip_range"] = "(low, high)"
 
 BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
 MOVED = {
@@ -307,6 +312,17 @@ def refuse_moved(cls, names) -> None:
             f"{name!r} is no parameter of {cls.__name__} any more; pass "
             f"net_params={{{entry!r}: ...}}, or set net__{entry}."
         )
+
+
+def refuse_numbers(parameters) -> None:
+    """Say how a parameter is written that was given one number for several, or a bool for one."""
+    for name, value in parameters.items():
+        if name in TUPLES and isinstance(value, Real):
+            example = TUPLES[name].format(value)
+            raise ValueError(f"{name}={value!r} is one number; pass a tuple, {name}={example}.")
+        counts = any(isinstance(kind, Interval) for kind in PARAMETERS.get(name, [[]])[0])
+        if counts and isinstance(value, bool):
+            raise ValueError(f"{name}={value!r} is a bool; pass a number.")
 
 
 def refuse_moved_score(score) -> None:
@@ -371,21 +387,12 @@ def choose_device(device):
     return f"cuda:{own}" if str(device) == "cuda" and own is not None else str(device)
 
 
-def check_clip_range(clip_range):
-    """Two numbers, the lower one first."""
-    low_high = tuple(clip_range)
-    numbers = all(isinstance(value, Real) for value in low_high)
-    if len(low_high) != 2 or not numbers or not low_high[0] < low_high[1]:
+def check_count(name, value, least=1):
+    """A number of draws, of a method; a standard error needs two."""
+    if not isinstance(value, Integral) or value < least:
         raise ValueError(
-            f"clip_range={clip_range!r} is no range; pass (low, high) with low below high."
+            f"{name}={value!r} is no number of draws; pass an int of at least {least}."
         )
-    return float(low_high[0]), float(low_high[1])
-
-
-def check_count(name, value):
-    """A number of draws, of a method."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} is no number of draws; pass an int of at least 1.")
     return int(value)
 
 
@@ -413,14 +420,14 @@ def check_net_params(net_params, given, variational):
                 f"a parameter of the estimator itself."
             )
         _check_net_option(name, value)
+    check_callbacks(entries)
+    check_compiling(entries)
     if "callbacks" in entries:
         entries["callbacks"] = copy_callbacks(entries["callbacks"])
     return entries
 
 
 def _check_net_option(name, value):
-    if name == "callbacks" and not _are_callbacks(value):
-        raise ValueError("net_params['callbacks'] must be a list of skorch callbacks.")
     if name == "augmentation" and not isinstance(value, Module | None):
         raise ValueError(
             f"net_params['augmentation'] is {value!r}; pass an instance of a torch.nn.Module, as "
@@ -431,13 +438,6 @@ def _check_net_option(name, value):
     low, high = BOUND_OPTIONS.get(name, (-np.inf, np.inf))
     if name in BOUND_OPTIONS and not (isinstance(value, Real) and low <= value <= high):
         raise ValueError(f"net_params[{name!r}] is {value!r}; pass a number in [{low}, {high}].")
-
-
-def _are_callbacks(value):
-    pairs = value if isinstance(value, (list, tuple)) else [value]
-    items = [item[1] if isinstance(item, tuple) and len(item) == 2 else item for item in pairs]
-    known = all(item is None or hasattr(item, "on_train_begin") for item in items)
-    return known and isinstance(value, (list, tuple, type(None)))
 
 
 def copy_net_params(net_params):

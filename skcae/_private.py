@@ -20,8 +20,17 @@ from sklearn.utils import _optional_dependencies, _param_validation, validation
 # scikit-learn. Validation of the parameters before `fit` and `partial_fit`: without it
 # `check_estimator` fails, and a wrong parameter is told late or never.
 fit_context = base._fit_context
-Interval, StrOptions = _param_validation.Interval, _param_validation.StrOptions
-RealNotInt = _param_validation.RealNotInt
+Interval, RealNotInt = _param_validation.Interval, _param_validation.RealNotInt
+
+
+class StrOptions(_param_validation.StrOptions):
+    """Names that an error lists in their own order; if `options` moves, in one at random."""
+
+    def __init__(self, names):
+        super().__init__(set(names))
+        self.options = list(names)
+
+
 # Rows of anything that holds a target for each sample, data frames and lists among them.
 safe_indexing = utils._safe_indexing
 # Weights of `score`: their length, and that none is missing or all are zero.

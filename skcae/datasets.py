@@ -82,7 +82,10 @@ def _fetch(folder, openml_name, target_names, subset, return_X_y):
     if subset not in ("train", "test"):
         raise ValueError(f"subset={subset!r} is unknown; choose 'train' or 'test'.")
     root = os.environ.get("SKCAE_DATA")
-    images, target = _read(Path(root) / folder, subset) if root else _load(openml_name, subset)
+    if root:
+        images, target = _read(Path(root) / folder, subset)
+    else:
+        images, target = _load(openml_name, folder, subset)
     if return_X_y:
         return images, target
     return Bunch(images=images, target=target, target_names=target_names)
@@ -105,9 +108,16 @@ def _read_idx(path, header):
         return np.frombuffer(file.read(), np.uint8, offset=header).copy()
 
 
-def _load(openml_name, subset):
-    images, target = fetch_openml(
-        openml_name, version=1, return_X_y=True, as_frame=False, parser="liac-arff"
-    )
+def _load(openml_name, folder, subset):
+    try:
+        images, target = fetch_openml(
+            openml_name, version=1, return_X_y=True, as_frame=False, parser="liac-arff"
+        )
+    except OSError as error:
+        raise OSError(
+            f"{openml_name} cannot be downloaded from openml.org ({error}); connect to the "
+            f"internet, or set the environment variable SKCAE_DATA to a folder that holds "
+            f"{folder}/ with its four files."
+        ) from error
     part = slice(60_000) if subset == "train" else slice(60_000, None)
     return images[part].astype(np.uint8).reshape(-1, 28, 28), target[part].astype(np.int64)

@@ -228,6 +228,8 @@ def test_constant_data(make, value):
 
 
 def test_a_code_larger_than_the_input_brings_a_warning(make):
+    if make.cls is DenoisingConvAutoencoder:
+        return  # to remove noise is no identity
     with pytest.warns(UserWarning, match="code of 40 values is larger than the 36 features"):
         make(input_shape=None, n_components=40).fit(GOOD)
 

@@ -24,7 +24,6 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 import skcae
 from skcae import ConditionalConvVAE, ConvAutoencoder, DenoisingConvAutoencoder
 
-
 # In one worker of the session, since each worker starts processes of its own.
 IN_PROCESSES = pytest.mark.xdist_group("processes")
 

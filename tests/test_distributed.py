@@ -10,7 +10,9 @@ from sklearn.base import clone
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
 
-pytestmark = pytest.mark.xdist_group("distributed")  # in one worker, so that the processes run once
+pytestmark = pytest.mark.xdist_group(
+    "distributed"
+)  # once, in one worker
 
 SCRIPT = """
 import sys

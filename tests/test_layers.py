@@ -19,7 +19,8 @@ ROWS = [
     ["_net"],
     ["_data"],
     [
-        *("_private", "_threads", "modules", "losses", "priors", "corruptions", "augmentations"),
+        *("_warnings", "_private", "_threads", "modules", "losses", "priors", "corruptions"),
+        "augmentations",
         *("densities", "scores", "datasets", "plots"),
     ],
 ]

@@ -1,10 +1,10 @@
 """What is given beside `X`: whether it is in the units of `X`, or would be ignored."""
 
-import warnings
 from functools import partial
 
 import numpy as np
 
+from .._warnings import warn
 from ..corruptions import Gaussian, SaltAndPepper
 from ._stored import Stored, blocks, stored_or_array, subsample
 from ._validation import as_numpy
@@ -51,12 +51,10 @@ def warn_of_other_units(rows, target, layout):
         low, high = sorted((std, target_std))
         far = abs(mean - target_mean) > OTHER_UNITS * high
         if low > 0 and (far or high > OTHER_UNITS * low):
-            warnings.warn(
+            warn(
                 f"target varies by {target_std:.3g} around {target_mean:.3g}, but X by {std:.3g} "
                 f"around {mean:.3g}; if they are in different units, bring target to those of X, "
-                f"in which the network is trained and its scores are.",
-                UserWarning,
-                stacklevel=2,
+                f"in which the network is trained and its scores are."
             )
             return
 
@@ -79,11 +77,9 @@ def warn_of_no_noise(corruption, rows, layout):
         lost = few.std() > 2 * few.clip(*clip_range).std()
         given, better, effect = clips, range_of_X, "cuts off most of X" if lost else None
     if effect:
-        warnings.warn(
+        warn(
             f"{given}, in the units of X, {effect}, whose values go from {low:.4g} to "
-            f"{high:.4g}: {better}.",
-            UserWarning,
-            stacklevel=2,
+            f"{high:.4g}: {better}."
         )
 
 

@@ -1,9 +1,8 @@
 """A few values that make up the variance: hot pixels, and numbers that stand for missing ones."""
 
-import warnings
-
 import numpy as np
 
+from .._warnings import warn
 from ._stored import Stored, subsample
 
 # Few is at most this share of the values, too much for them this share of the variance. Values
@@ -33,13 +32,11 @@ def warn_few(rows, layout, scaling, numbers=None):
             continue
         n, share, row, value = found
         row = index[row] if numbers is None else numbers[index[row]]
-        warnings.warn(
+        warn(
             f"{n} of {values.size} values of X, the farthest {value:g} at row {row}, make up "
             f"{100 * share:.3g} % of its variance, by which X is scaled, so that the others "
             f"hardly count; if they are faults, or stand for missing values, replace them, for "
-            f"instance by the median, or leave their rows out.",
-            UserWarning,
-            stacklevel=2,
+            f"instance by the median, or leave their rows out."
         )
         return
 

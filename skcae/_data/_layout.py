@@ -1,12 +1,13 @@
 """How a row of values is an image: rows <-> ``(n, n_channels, *spatial)``."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from itertools import permutations
 from numbers import Integral
 
 import numpy as np
+
+from .._warnings import warn
 
 # An axis that has no more entries may hold channels, grey to RGB with transparency; the least side
 # of an image of which rows without input_shape bring a warning, of one channel and of three.
@@ -45,6 +46,12 @@ class Layout:
         axis = _check_axis(channel_axis, shape)
         return cls(shape, axis, image_shape is not None)
 
+    @classmethod
+    def given(cls, shape, channel_axis):
+        """As parameters say it."""
+        from_end = channel_axis is not None and channel_axis < 0
+        return cls(tuple(shape), channel_axis + len(shape) if from_end else channel_axis)
+
     @property
     def n_features(self):
         return math.prod(self.shape)
@@ -58,6 +65,14 @@ class Layout:
         if self.channel_axis is None:
             return self.shape
         return self.shape[: self.channel_axis] + self.shape[self.channel_axis + 1 :]
+
+    def changes_since(self, other):
+        """In what the shape of a sample differs from that of another layout, in words."""
+        pairs = {
+            "input_shape": (other.shape, self.shape),
+            "channel_axis": (other.channel_axis, self.channel_axis),
+        }
+        return [f"{name} was {a} and is {b}" for name, (a, b) in pairs.items() if a != b]
 
     def channels_of(self, rows):
         """The values of each channel in an array of rows, as arrays."""
@@ -124,11 +139,9 @@ def _warn_of_likely_channels(axis, shape):
         if axis is None
         else f"with axis {axis} as {shape[axis]} channels"
     )
-    warnings.warn(
+    warn(
         f"samples of shape {shape} are taken {taken}; if axis {likely} holds channels, pass "
-        f"channel_axis={likely}.",
-        UserWarning,
-        stacklevel=2,
+        f"channel_axis={likely}."
     )
 
 
@@ -151,12 +164,10 @@ def _warn_square(n_features):
     for n_channels, least, more in ((1, SIDE, ""), (3, SIDE_RGB, ", 3), channel_axis=-1")):
         side = math.isqrt(n_features // n_channels)
         if side >= least and n_channels * side * side == n_features:
-            warnings.warn(
+            warn(
                 f"rows of {n_features} features are taken as signals of that length; if they are "
                 f"{'RGB ' if more else ''}images, pass input_shape=({side}, {side}{more or ')'}, "
-                f"otherwise input_shape=({n_features},) to be explicit.",
-                UserWarning,
-                stacklevel=2,
+                f"otherwise input_shape=({n_features},) to be explicit."
             )
 
 

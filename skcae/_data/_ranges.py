@@ -1,11 +1,11 @@
 """The range of the values seen in ``fit``: what it says of their unit, and what contradicts it."""
 
 import math
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 
+from .._warnings import warn
 from ._stored import BLOCK, Stored
 
 # Rows that reach so many ranges beyond all that was seen, or vary so many times less, are in
@@ -58,12 +58,10 @@ def choose_unit(dtype, seen):
             f"where it has 12 bits, in all calls alike."
         )
     if 10 * seen.high <= full:
-        warnings.warn(
+        warn(
             f"X has values of type {dtype}, which are divided by {full}, but the largest is "
             f"{seen.high:.0f}; if that is not nearly black, divide X by its full scale, in all "
-            f"calls alike.",
-            UserWarning,
-            stacklevel=2,
+            f"calls alike."
         )
     return float(full)
 
@@ -80,13 +78,11 @@ def warn_other_unit(rows, seen):
     lows, highs = lows[varies], highs[varies]
     if not (_vary_less(some, highs - lows, seen) or _lie_beyond(some, lows, highs, seen)):
         return
-    warnings.warn(
+    warn(
         f"X seems to be in another unit than the X given to fit: it has values from "
         f"{lows.min():g} to {highs.max():g}, and that had values from {seen.low:g} to "
         f"{seen.high:g}; pass both in the same unit, for instance as 8-bit images, or divided by "
-        f"255.",
-        UserWarning,
-        stacklevel=2,
+        f"255."
     )
 
 

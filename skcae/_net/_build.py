@@ -1,5 +1,6 @@
 """How the module of a net comes to be: our networks and those of users, and their precision."""
 
+import inspect
 import os
 import threading
 from contextlib import contextmanager
@@ -17,9 +18,73 @@ OWN_NETWORKS = (Autoencoder, VariationalAutoencoder)
 
 def build_own(network: type, arguments: dict, generator: torch.Generator) -> nn.Module:
     """One of our networks, all of whose weights come from ``generator``."""
+    check_names(network, arguments)
     with torch.device("meta"):
         module = network(**arguments)
     return initialize_(module.to_empty(device="cpu").float(), generator)
+
+
+def check_names(network: type, arguments: dict) -> None:
+    """Whether one of our networks takes all the arguments."""
+    taken = own_defaults(network)
+    for name in arguments:
+        if name not in taken:
+            raise ValueError(
+                f"net_params has the entry 'module__{name}', but the network takes no {name}; "
+                f"its arguments are {', '.join(taken)}."
+            )
+
+
+def own_defaults(network: type) -> dict:
+    """The arguments of one of our networks, those it passes on among them, and their defaults."""
+    kinds = [kind for kind in OWN_NETWORKS if issubclass(network, kind)]
+    named = {k: p for kind in kinds for k, p in inspect.signature(kind).parameters.items()}
+    return {k: p.default for k, p in named.items() if p.kind is not p.VAR_KEYWORD}
+
+
+def architecture_changes(net, earlier) -> list[str]:
+    """In which arguments one of our networks differs from that of an earlier net, in words.
+
+    Weights may fit although the layers between them changed. Of a network of the user's, only the
+    weights tell. Callables are one if their names are, so that a cell of a notebook may be run
+    again.
+    """
+    if net.module not in OWN_NETWORKS or net.module is not earlier.module:
+        return []
+    defaults = own_defaults(net.module)
+    old, new = (defaults | each.get_params_for("module") for each in (earlier, net))
+    names = [name for name in new if name != "linear_path" and _key(old[name]) != _key(new[name])]
+    return [f"{name} was {old[name]!r} and is {new[name]!r}" for name in names]
+
+
+def _key(value):
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return tuple(value) if isinstance(value, (list, tuple, np.ndarray)) else value
+
+
+def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
+    """An optimizer of the user's or ours; its arguments are tried on one small weight."""
+    weight = nn.Parameter(torch.zeros(2, 2, device=device))
+
+    def closure():
+        loss = weight.sum()
+        loss.backward()
+        return loss
+
+    try:
+        built = optimizer(*groups, **arguments)
+        if arguments.keys() - {"lr", "fused"}:
+            optimizer([weight], **arguments).step(closure)
+    except Exception as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        name = getattr(optimizer, "__name__", repr(optimizer))
+        raise ValueError(
+            f"the optimizer {name} does not work with {given}: {error}. Arguments of it are "
+            f"entries of net_params, as 'optimizer__weight_decay'; pass those that it takes, or "
+            f"another optimizer."
+        ) from error
+    return built
 
 
 def build_custom(module, arguments: dict, layout, seed: int, device) -> tuple[nn.Module, int]:

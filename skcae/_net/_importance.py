@@ -148,11 +148,17 @@ class ImportanceSampling:
 
 
 def _log_mean(log_weights: Tensor) -> Tensor:
-    """Logarithm of the mean over the last axis, and its standard error by the delta method."""
+    """Logarithm of the mean over the last axis, and its standard error by the jackknife.
+
+    Where a few weights are most of the sum, the delta method would tell half of the error.
+    """
     log_weights = log_weights.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
-    n, largest = log_weights.shape[-1], log_weights.amax(-1, keepdim=True)
+    n, (largest, where) = log_weights.shape[-1], log_weights.max(-1, keepdim=True)
     largest = largest.clamp(min=torch.finfo(torch.float64).min)
     weights = torch.exp(log_weights - largest)
-    mean = weights.mean(-1)
-    spread = weights.std(-1) if n > 1 else torch.full_like(mean, math.nan)
-    return torch.stack([torch.log(mean) + largest[..., 0], spread / mean / math.sqrt(n)], -1)
+    total = weights.sum(-1, keepdim=True)
+    # Without each of the weights; without the largest the sum would be lost to rounding.
+    others = torch.logsumexp(log_weights.scatter(-1, where, -math.inf), -1, keepdim=True) - largest
+    without = torch.log(total - weights).scatter(-1, where, others)
+    error = torch.sqrt((n - 1) * without.var(-1, correction=0)).nan_to_num(nan=math.inf)
+    return torch.stack([(torch.log(total / n) + largest)[..., 0], error], -1)

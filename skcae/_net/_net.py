@@ -18,7 +18,9 @@ from ._anomalies import AnomalyScoring
 from ._batches import to_tensor
 from ._build import (
     OWN_NETWORKS,
+    architecture_changes,
     build_custom,
+    build_optimizer,
     build_own,
     check_kernel,
     draw_seed,
@@ -148,7 +150,7 @@ class Net(AnomalyScoring, SkorchNet):
         args, kwargs = self.get_params_for_optimizer("optimizer", named_parameters)
         if "fused" in inspect.signature(self.optimizer).parameters:
             kwargs.setdefault("fused", not kwargs.get("foreach", False))
-        self.optimizer_ = self.optimizer(*args, **kwargs)
+        self.optimizer_ = build_optimizer(self.optimizer, args, kwargs, self.device)
         return self
 
     @property
@@ -171,6 +173,12 @@ class Net(AnomalyScoring, SkorchNet):
 
     def continue_from(self, other):
         """Take over what another net has learned, with this one's hyperparameters and units."""
+        changes = [*self.layout.changes_since(other.layout), *architecture_changes(self, other)]
+        if changes:
+            raise ValueError(
+                f"the network changed since the earlier fit, so its weights cannot be used: "
+                f"{'; '.join(changes)}. Set that back, or fit anew with warm_start=False."
+            )
         state = state_of(other) | {"reference": other.reference_.with_score(self.score)}
         state["scaling"] = self.scaling
         self.seed = other.seed  # of the draws of the codes
@@ -374,7 +382,7 @@ class _Changer:
         self.takes_generator = "generator" in inspect.signature(module.forward).parameters
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        changed = self.module(x, generator) if self.takes_generator else self.module(x)
+        changed = self.module(x, **({"generator": generator} if self.takes_generator else {}))
         if changed.shape != x.shape:
             raise ValueError(
                 f"{self.name} returned shape {tuple(changed.shape)} for a batch of shape "

@@ -141,6 +141,37 @@ class SkorchNet(NeuralNet):
     get_loss = _refuse_training
 
 
+def check_callbacks(entries):
+    """Whether entries of `net_params` are a list of callbacks, and arguments of those in it."""
+    callbacks = entries.get("callbacks")
+    if not isinstance(callbacks, (list, tuple, type(None))) or not all(
+        item is None or hasattr(item, "on_train_begin") for _, item in _named(callbacks)
+    ):
+        raise ValueError(
+            f"net_params['callbacks'] is {callbacks!r}; pass a list of skorch callbacks, as "
+            f"[skorch.callbacks.GradientNormClipping(1.0)]."
+        )
+    known = {name for name, _ in _named(callbacks)}
+    for entry in entries:
+        name = str(entry).removeprefix("callbacks__").partition("__")[0]
+        # Those that have one name, skorch numbers.
+        if str(entry).startswith("callbacks__") and not {name, name.rpartition("_")[0]} & known:
+            raise ValueError(
+                f"net_params has the entry {entry!r}, but the callbacks are named "
+                f"{sorted(known)}; pass one of that name, as in callbacks=[({name!r}, ...)], or "
+                f"leave the entry out."
+            )
+
+
+def _named(callbacks):
+    """Pairs of a name and a callback, which is an object, a class or None."""
+    for item in callbacks or ():
+        if isinstance(item, tuple) and len(item) == 2:
+            yield item
+        else:
+            yield getattr(item, "__name__", type(item).__name__), item
+
+
 def copy_callbacks(callbacks):
     """Copies of skorch's callbacks that share what cannot be copied, as the writer of a log."""
     if not isinstance(callbacks, (list, tuple)):

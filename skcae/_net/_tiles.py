@@ -126,6 +126,14 @@ class AlignedLinear(TorchFunctionMode):
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function is F.linear and (lack := -args[0].shape[-1] % 16):
-            args = (*(F.pad(tensor, (0, lack)) for tensor in args[:2]), *args[2:])
+        if function is F.linear:
+            return F.linear(*_padded(*args, **(kwargs or {})))
         return function(*args, **(kwargs or {}))
+
+
+def _padded(input, weight, bias=None):  # the names of torch, for calls by keyword
+    """The arguments of a linear layer, however they were given."""
+    lack = -input.shape[-1] % 16
+    if lack:
+        input, weight = F.pad(input, (0, lack)), F.pad(weight, (0, lack))
+    return input, weight, bias

@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 from contextlib import nullcontext
 from itertools import repeat
 
@@ -10,14 +9,17 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from .._data._stored import take_rows
-from ._batches import split_batches, to_device
+from .._data._stored import subsample, take_rows
+from .._warnings import warn
+from ..losses import Likelihood
+from ._batches import Rows, split_batches, to_device
 from ._compiled import compile_methods
 from ._distributed import average_gradients, broadcast_buffers, rank_and_size, sum_over_processes
 from ._skorch import StopTraining
 
-# Share of the steps after which the worst of each batch are left out.
-TRIM_WARMUP = 0.2
+# Share of the steps after which the worst of each batch are left out; rows on which the end of a
+# training is checked.
+TRIM_WARMUP, N_CHECKED = 0.2, 200
 
 
 class Trainer:
@@ -66,7 +68,7 @@ class Trainer:
             net.objective, net.module_, net.device, dynamic=not net.owns_weights
         )
         self.step, self.n_steps = 0, 1
-        self.lowest = {}
+        self.lowest, self.highest = {}, -math.inf
         self.since_best, self.best, self.stopped = 0, None, False
         self.base_rates = [float(group["lr"]) for group in net.optimizer_.param_groups]
         self.finite = self._copy_weights()
@@ -97,6 +99,8 @@ class Trainer:
         self._restore_best()
         net.notify("on_train_end", X=X, y=y)
         self._tell("end_training")
+        if net.history and not self.pilot and not self.streaming:
+            self._check_end(y.array if isinstance(y, Rows) else X.array)
 
     def _tell(self, event):
         for observer in self.observers:
@@ -110,8 +114,9 @@ class Trainer:
         loss = self._run_batches(X, y, train)
         net.module_.train(False)
         broadcast_buffers(net.module_)
-        loss = self._check_finite(loss)
-        self._record("train_loss", float(net.loss_in_units(loss)))
+        loss = float(net.loss_in_units(self._check_finite(loss)))
+        self.highest = max(self.highest, loss)
+        self._record("train_loss", loss)
         if len(valid):
             targets = None if y is None else take_rows(y.array, valid)
             self._record(
@@ -219,15 +224,31 @@ class Trainer:
         net.optimizer_.state.clear()
         if self.pilot:
             raise StopTraining
-        warnings.warn(
+        warn(
             f"the loss was no longer finite in epoch {epoch}; training stopped, and the weights "
             f"are those from before that epoch. Lower learning_rate, clip gradients with "
             f"net_params={{'callbacks': [skorch.callbacks.GradientNormClipping(1.0)]}}, or look "
             f"for extreme values in X.",
             ConvergenceWarning,
-            stacklevel=2,
         )
         raise StopTraining
+
+    def _check_end(self, rows):
+        """Warn where training diverged and did not end better than to give back the mean."""
+        net = self.net
+        loss = self.lowest.get("valid_loss", net.history[-1]["train_loss"])
+        x = net.standardize(rows[subsample(rows, N_CHECKED, net.seed)])
+        with torch.inference_mode():
+            mean, ceiling = _losses_of_the_mean(net, x)
+            finite = bool(net.output(x).square().isfinite().all())  # after the last step, too
+        if not finite or (self.highest > ceiling and loss > mean - 0.1 * abs(mean)):
+            warn(
+                f"training diverged: its loss was up to {self.highest:.4g} and ended at "
+                f"{loss:.4g}, where to give back the mean of the data has {mean:.4g}. Lower "
+                f"learning_rate, or clip gradients with "
+                f"net_params={{'callbacks': [skorch.callbacks.GradientNormClipping(1.0)]}}.",
+                ConvergenceWarning,
+            )
 
     def _remember_best(self):
         self.since_best += 1
@@ -248,3 +269,15 @@ class Trainer:
             group["lr"] = base
         if self.best is not None:
             self.net.module_.load_state_dict(self.best)
+
+
+def _losses_of_the_mean(net, x: Tensor):
+    """The loss of an output that is always zero, the mean or one half, and one far above it."""
+    zero, one = torch.zeros_like(x), torch.ones((), device=x.device)
+    if isinstance(net.loss, Likelihood):
+        loss = -float(net.loss.per_sample(zero, x, one).mean())
+        far = loss + 10 * net.layout.n_features  # nats
+    else:
+        loss = float(net.criterion_(zero, x).mean())
+        far = loss + 9 * abs(loss)
+    return net.loss_in_units(loss), net.loss_in_units(far)

@@ -1,7 +1,7 @@
 """Sizes of the feature maps along the stages."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any, Literal
 
@@ -10,18 +10,21 @@ Sizes = int | Sequence[int]
 Padding = Literal["same"] | Sizes
 
 
-def integers(name: str, values: Sequence[Any], least: int = 1) -> list[int]:
+def integers(name: str, values: Any, least: int = 1) -> list[int]:
     """``values`` as integers of at least ``least``."""
-    if any(not isinstance(v, Integral) or v < least for v in values):
+    listed: list[Any] = list(values) if isinstance(values, Iterable) else [None]
+    if any(not isinstance(v, Integral) or v < least for v in listed):
         raise ValueError(
             f"{name}={values!r} must hold integers of at least {least}, one for each layer."
         )
-    return [int(v) for v in values]
+    return [int(v) for v in listed]
 
 
 def _per_stage(name: str, value: Any, n_stages: int, least: int = 1) -> list[int]:
     """``value`` for each stage: an integer holds for all of them."""
-    value = [value] * n_stages if isinstance(value, Integral) else integers(name, value, least)
+    if isinstance(value, Integral) and int(value) >= least:
+        return [int(value)] * n_stages
+    value = integers(name, value, least)
     if len(value) != n_stages:
         raise ValueError(
             f"{name}={value!r} has {len(value)} entries, but there are {n_stages} convolutional "

@@ -86,17 +86,49 @@ def layer(kind: str, n_dims: int) -> type[nn.Module]:
     return globals().get(f"{kind}{n_dims}d") or getattr(nn, f"{kind}{n_dims}d")
 
 
-def choose(name: str, value: Any, table: Mapping[Any, Row]) -> Row:
-    """The row of ``table`` that ``value`` names, or ``value`` itself where it is callable."""
+def choose(name: str, value: Any, table: Mapping[Any, Row], *, closed: bool = False) -> Row:
+    """The row of ``table`` that ``value`` names, or ``value`` itself where it is callable.
+
+    A ``closed`` table is all there is to choose from.
+    """
     if isinstance(value, nn.Module):
         raise TypeError(
             f"{name}={value!r} is a module; pass its class, or a function that builds it."
         )
-    if callable(value):
+    if callable(value) and not closed:
         return value
-    if value in table:
+    if isinstance(value, str | None) and value in table:
         return table[value]
-    raise ValueError(f"{name}={value!r} is unknown; choose one of {list(table)}, or a callable.")
+    rest = "." if closed else ", or a callable."
+    raise ValueError(f"{name}={value!r} is unknown; choose one of {list(table)}{rest}")
+
+
+def build(name: str, value: Any, factory: Callable[..., Any], *arguments: Any) -> nn.Module:
+    """What the ``factory`` that stands for ``name=value`` makes of the arguments."""
+    try:
+        module = factory(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{name}={value!r} is called with {len(arguments)} arguments {arguments}, which it "
+            f"does not take: {error}; pass a class, or a function, that does."
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"{name}={value!r} built a {type(module).__name__}; it must build a torch.nn.Module."
+        )
+    return module
+
+
+def activate(name: str, value: Any) -> nn.Module:
+    """A row of ``ACTIVATIONS``, built, or what a callable builds."""
+    return build(name, value, choose(name, value, ACTIVATIONS))
+
+
+def switch(name: str, value: Any) -> bool:
+    """``value``, which must be one of two."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise ValueError(f"{name}={value!r} is neither True nor False; pass one of them.")
 
 
 class Resize(nn.Module):

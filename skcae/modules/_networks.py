@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ._geometry import Geometry, Padding, Sizes, integers
 from ._layers import (
-    ACTIVATIONS,
     DOWNSAMPLINGS,
     NORMALIZATIONS,
     UPSAMPLINGS,
@@ -20,9 +19,12 @@ from ._layers import (
     Resize,
     TiedConvTranspose,
     TiedLinear,
+    activate,
+    build,
     choose,
     flatten,
     layer,
+    switch,
 )
 from ._linear import LinearPath, scale_last_layer_
 
@@ -32,9 +34,10 @@ def _finish(
 ) -> list[nn.Module]:
     """Normalization and activation that follow a convolution with ``n`` channels."""
     norm = choose("normalization", normalization, NORMALIZATIONS)
+    sizes = (n,) if norm is normalization else (n, n_dims)
     layers = [
-        norm(n) if norm is normalization else norm(n, n_dims),
-        choose("activation", activation, ACTIVATIONS)(),
+        build("normalization", normalization, norm, *sizes),
+        activate("activation", activation),
     ]
     layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
     return layers[::-1] if activation_first else layers
@@ -109,7 +112,7 @@ class Encoder(nn.Module):
         code = [] if n_components is None else [n_components]
         self.sizes = [math.prod(self.map_shape), *hidden_units, *code]
         self.dense = _dense(self.sizes, activation)
-        self.code_activation = choose("code_activation", code_activation, ACTIVATIONS)()
+        self.code_activation = activate("code_activation", code_activation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.code_activation(self.dense(flatten(self.stages(x))))
@@ -159,7 +162,7 @@ class Decoder(nn.Module):
         if n_channels is not None:
             widths = [n_channels, *widths[1:]]
         n_dims, n_stages = len(geometry.kept[0]), len(widths) - 1
-        mode = choose("upsampling", upsampling, UPSAMPLINGS)
+        mode = choose("upsampling", upsampling, UPSAMPLINGS, closed=True)
         self.map_shape = (widths[-1], *geometry.kept[-1])
         tied_linears = [m for m in encoder.dense if isinstance(m, nn.Linear)][::-1]
         sizes = [*encoder.sizes[:0:-1], math.prod(self.map_shape)]
@@ -168,9 +171,7 @@ class Decoder(nn.Module):
             sizes[0] += n_labels
         self.dense = _dense(sizes, activation, tied_linears if tied_weights else None)
         self.after_dense = (
-            choose("activation", activation, ACTIVATIONS)()
-            if n_stages and len(self.dense)
-            else nn.Identity()
+            activate("activation", activation) if n_stages and len(self.dense) else nn.Identity()
         )
         if tied_weights:
             if decoder_channels is not None:
@@ -178,7 +179,8 @@ class Decoder(nn.Module):
             outputs = widths[-2::-1]
         else:
             decoder_channels = widths[:0:-1] if decoder_channels is None else decoder_channels
-            outputs = _decoder_outputs(list(decoder_channels), n_stages, widths[0])
+            decoder_channels = integers("decoder_channels", decoder_channels)
+            outputs = _decoder_outputs(decoder_channels, n_stages, widths[0])
         mirrored: Any = encoder.stages
         stages: list[nn.Module] = []
         c_in = widths[-1] + n_labels * self.labelled_map
@@ -195,7 +197,7 @@ class Decoder(nn.Module):
             k = geometry.kernels[0] // 2 * 2 + 1
             stages.append(layer("Conv", n_dims)(c_in, outputs[-1], k, padding=k // 2))
         self.stages = nn.Sequential(*stages)
-        self.output_activation = choose("output_activation", output_activation, ACTIVATIONS)()
+        self.output_activation = activate("output_activation", output_activation)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         if self.n_labels and not self.labelled_map:
@@ -248,7 +250,7 @@ def _dense(
     """Linear layers with the activation between them, none after the last."""
     layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        layers += [choose("activation", activation, ACTIVATIONS)()] if i else []
+        layers += [activate("activation", activation)] if i else []
         layers += [TiedLinear(tied[i]) if tied else nn.Linear(n_in, n_out)]
     return nn.Sequential(*layers)
 
@@ -313,10 +315,11 @@ padding, downsampling, code_activation
                 f"entry in hidden_channels (given {tuple(hidden_channels)}) and no hidden_units "
                 f"(given {tuple(hidden_units)}); set n_components, or change those."
             )
+        tied_weights = switch("tied_weights", tied_weights)
         shared: dict[str, Any] = {
             "activation": activation,
             "normalization": normalization,
-            "activation_first": activation_first,
+            "activation_first": switch("activation_first", activation_first),
         }
         self.encoder = Encoder(
             n_channels,

@@ -135,11 +135,16 @@ class LossCurveDisplay:
         autoencoder = fitted_autoencoder(estimator)
         history = autoencoder.history_  # has the epochs of the validation losses
         validation = history["valid_loss"].to_numpy() if "valid_loss" in history else None
-        loss = autoencoder.loss
         display = cls(
             np.asarray(autoencoder.loss_curve_),
             validation,
-            loss_name=loss.replace("_", " ") if isinstance(loss, str) else None,
+            loss_name=_loss_name(autoencoder),
             name=name,
         )
         return display.plot(ax=ax, log_scale=log_scale, line_kw=line_kw)
+
+
+def _loss_name(autoencoder):
+    """What a loss is; of a variational autoencoder it is minus a bound of the log-likelihood."""
+    loss = getattr(autoencoder, "loss", "nats")
+    return loss.replace("_", " ") if isinstance(loss, str) else None
