@@ -97,7 +97,8 @@ class Finishing:
         n = len(rows)
         if n < FEWEST_REFITTED:
             return net.anomaly_scores(rows)
-        parts = np.array_split(np.random.default_rng(net.seed).permutation(n), N_FOLDS)
+        shuffled = np.random.default_rng(net.seed).permutation(n)
+        parts = [np.sort(part) for part in np.array_split(shuffled, N_FOLDS)]
         if net.linear_path is not None and not net.linear_path.share:  # no training: all folds
             folds = [
                 (self._restart(net, take_rows(rows, _others(part, n))), part) for part in parts
