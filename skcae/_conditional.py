@@ -352,10 +352,8 @@ class ConditionalConvVAE(Labelled, BaseVAE):
             few draws it is itself uncertain: with ten, two of it cover about 80 to 90 %.
         """
         check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples, 2 if return_std else 1)
         rows = self._validate(X)[0]
-        estimate, std = self.net_.log_likelihood(rows, self._indices(y, rows), n_samples).T
-        return (estimate, std) if return_std else estimate
+        return self._log_likelihood(rows, self._indices(y, rows), n_samples, return_std)
 
     def elbo(self, X, y=None, n_samples=100):
         r"""Split the evidence lower bound of each sample into its two terms.

@@ -1,7 +1,5 @@
 """What a fit learns from its trained net: what is normal, and where outliers begin."""
 
-import copy
-
 import numpy as np
 
 from ._calibration import Calibration, threshold
@@ -115,11 +113,14 @@ class Finishing:
         return np.concatenate([left_out, moved])[-N_SCORES:]
 
     def _restart(self, net, rows):
-        """The net as if its linear path, which is all of it, were that of these rows."""
-        net = copy.deepcopy(net)
-        start_at_components(net, rows)
-        net.learn_reference(rows)
-        return net
+        """A net that is as this one, whose linear path is all of it, would be of these rows."""
+        fold = self._make_net(
+            net.layout, net.scaling, len(rows), paired=False, linear=True, pilot=True
+        )
+        start_at_components(fold, rows)
+        fold.linear_path.share.zero_()
+        fold.learn_reference(rows)
+        return fold
 
 
 def _few(rows):

@@ -125,9 +125,11 @@ class BaseVAE(BaseAutoencoder):
             few draws it is itself uncertain: with ten, two of it cover about 80 to 90 %.
         """
         check_is_fitted(self)
+        return self._log_likelihood(self._validate(X)[0], None, n_samples, return_std)
+
+    def _log_likelihood(self, rows, labels, n_samples, return_std):
         n_samples = check_count("n_samples", n_samples, 2 if return_std else 1)
-        rows = self._validate(X)[0]
-        estimate, std = self.net_.log_likelihood(rows, None, n_samples).T
+        estimate, std = self.net_.log_likelihood(rows, labels, n_samples).T
         return (estimate, std) if return_std else estimate
 
     def elbo(self, X, n_samples=100):

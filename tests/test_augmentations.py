@@ -64,8 +64,9 @@ def test_pairs_change_alike(digits):
     X = digits[0][:32]
     Record.seen.clear()
     DenoisingConvAutoencoder(
-        2, hidden_channels=(4,), max_epochs=1, net_params={"augmentation": Record()}
-    ).fit(X, target=2 * X)
+        2, hidden_channels=(4,), max_epochs=1, contamination=0.1,
+        net_params={"augmentation": Record()},
+    ).fit(X, target=2 * X)  # fmt: skip
     noisy, clean = torch.cat(Record.seen).chunk(2, 1)
     assert len(noisy) == 32
     assert torch.equal(2 * noisy, clean)

@@ -134,9 +134,12 @@ def test_contamination_is_the_share_of_outliers_in_the_training_data(make, X, co
     assert (ae.fit_predict(X) == -1).sum() == 80 * contamination
 
 
-def test_automatic_offset_is_the_fence_of_the_box_plot(fitted, X):
-    low, high = np.percentile(fitted.score_samples(X), [25, 75])
-    assert fitted.offset_ == pytest.approx(low - 1.5 * (high - low))
+def test_automatic_offset_lets_one_in_twenty_pass(fitted, X):
+    expected = np.sort(fitted.expected_scores_)
+    n_above = (expected > -fitted.offset_).sum()
+    assert n_above == int(0.05 * (len(expected) + 1))
+    assert fitted.threshold() == fitted.offset_
+    assert fitted.threshold(0.2) > fitted.offset_ > fitted.threshold(0.01)
 
 
 # Composition ------------------------------------------------------------------------------------

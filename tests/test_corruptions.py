@@ -69,6 +69,7 @@ def test_every_batch_gets_fresh_noise_in_the_units_of_the_input(digits):
     X = 16 * digits[0][:64] + 100
     Record.seen = []
     DenoisingConvAutoencoder(4, corruption=Record(), batch_size=32, max_epochs=3, random_state=0,
+                             contamination=0.1,
                              net_params={"module__linear_path": False}).fit(X)  # fmt: skip
     assert len(Record.seen) == 6
     noises = [noisy - x for x, noisy in Record.seen]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.stats import multivariate_normal
+from scipy.stats import kstest, multivariate_normal
 from sklearn.base import clone
-from sklearn.covariance import EmpiricalCovariance
+from sklearn.covariance import EmpiricalCovariance, ledoit_wolf
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -84,9 +84,12 @@ def test_mahalanobis_distance(features):
     np.testing.assert_allclose(Mahalanobis().fit(features)(features + 1), expected)
 
 
-def test_one_component_is_the_normal_density(features):
+@pytest.mark.parametrize("n", [7, 30, 1000])
+def test_one_component_is_the_shrunk_normal_density(features, n):
+    features = features[:n]
     standard = (features - features.mean(0)) / features.std(0, correction=0)
-    normal = multivariate_normal(np.zeros(5), np.cov(standard.T, bias=True) + 0.01 * np.eye(5))
+    covariance = ledoit_wolf(standard, assume_centered=True)[0] + 0.01 * np.eye(5)
+    normal = multivariate_normal(np.zeros(5), covariance)
     np.testing.assert_allclose(Mixture(1).fit(features)(features), -normal.logpdf(standard))
 
 
@@ -102,7 +105,10 @@ def test_a_normal_density_takes_in_more_samples_as_if_it_had_seen_all(features):
     density = Mixture(1).fit(old)
     density.update(len(old), new)
     both = (torch.cat([old, new]) - old.mean(0)) / old.std(0, correction=0)
-    normal = multivariate_normal(both.mean(0), np.cov(both.T, bias=True) + 0.01 * np.eye(5))
+    known = both[: len(old)]
+    shrunk = ledoit_wolf(known, assume_centered=True)[0] - np.cov(known.T, bias=True)
+    covariance = np.cov(both.T, bias=True) + 0.7 * shrunk + 0.01 * np.eye(5)
+    normal = multivariate_normal(both.mean(0), covariance)
     np.testing.assert_allclose(density(torch.cat([old, new])), -normal.logpdf(both), rtol=1e-6)
 
 
@@ -297,8 +303,36 @@ def test_mistaken_scores_are_explained(make, X):
 def test_p_values_count_the_held_out_samples(make, X):
     ae = make().fit(X[:150]).recalibrate(X[150:])
     known, new = ae.score_samples(X[150:]), ae.score_samples(X[:150])
-    expected = (1 + (known <= new[:, None]).sum(1)) / 51
-    np.testing.assert_allclose(ae.p_values(X[:150]), expected)
+    p, below = ae.p_values(X[:150]), (known < new[:, None]).sum(1)
+    assert (p > below / 51).all()
+    assert (p <= (below + 1) / 51).all()
+    assert kstest(51 * p - below, "uniform").pvalue > 1e-3
+
+
+class FirstValue:
+    """A net whose scores are the first values of the rows."""
+
+    def anomaly_scores(self, X):
+        return X[:, 0]
+
+
+@pytest.mark.parametrize("n_patterns", [10, 30, 100, 10**9])
+@pytest.mark.parametrize("n", [60, 300, 2000])
+def test_p_values_keep_their_rates_with_repeated_rows(n, n_patterns):
+    rng, net, p_values = np.random.default_rng(0), FirstValue(), []
+    for seed in range(3000):
+        known, new = np.split(rng.integers(0, n_patterns, n + 5).astype(float), [n])
+        p_values.append(Calibration([(net, known)], seed).p_values(new[:, None]))
+    for rate in 0.01, 0.05, 0.1:  # within four standard errors of 3000 calibrations
+        error = 4 * np.sqrt(rate * (1 - rate) * (1 / 15000 + 1 / n / 3000))
+        assert (np.array(p_values) <= rate).mean() == pytest.approx(rate, abs=error)
+
+
+def test_equal_rows_are_held_out_like_others():
+    X = np.random.default_rng(0).integers(0, 2, (1000, 1)).astype(float)
+    train, held = splits(0.3, X, 0)[0]
+    assert 250 < len(held) < 350
+    assert set(X[held, 0]) == set(X[train, 0]) == {0, 1}
 
 
 @pytest.mark.parametrize("calibration", [0.25, 2])
@@ -309,8 +343,7 @@ def test_calibration_in_fit(make, X, calibration):
     assert n == 200 if calibration == 2 else 35 < n < 65
     p = ae.p_values(X)
     assert p.shape == (200,)
-    assert p.min() >= 1 / (ae.calibration_.n_samples + 1)
-    assert p.max() <= 1
+    assert 0 < p.min() < p.max() <= 1
     np.testing.assert_array_equal(ae.p_values(X[::-3]), p[::-3])
     np.testing.assert_array_equal(ae.predict(X, false_alarm_rate=0.1), np.where(p <= 0.1, -1, 1))
     np.testing.assert_array_equal(make(calibration=calibration).fit(X).p_values(X), p)
@@ -322,11 +355,16 @@ def test_folds_leave_the_network_as_it_is(make, fitted, X):
     np.testing.assert_array_equal(fitted.score_samples(X), folds.score_samples(X))
 
 
-def test_automatic_offset_is_the_fence_of_what_is_held_out(X):
+def test_automatic_offset_is_a_quantile_of_what_is_held_out(X):
     ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=2, calibration=0.5, random_state=0)
     ae.fit(X)
-    low, high = np.percentile(-ae.calibration_.parts[0][1], [25, 75])
-    assert ae.offset_ == pytest.approx(low - 1.5 * (high - low))
+    held_out = ae.calibration_.parts[0][1]
+    assert ae.offset_ == pytest.approx(-np.quantile(held_out, 0.95, method="weibull"))
+    assert ae.threshold() == ae.offset_
+    ae.recalibrate(X[:99])
+    ordered = np.sort(ae.score_samples(X[:99]))
+    assert ae.offset_ == ae.threshold(0.05) == pytest.approx(ordered[4])
+    assert ae.threshold(0.01) == pytest.approx(ordered[0])
 
 
 @pytest.mark.parametrize("calibration", [0.4, 4])
@@ -379,8 +417,6 @@ def test_calibration_asked_for_in_vain(make, X):
     with pytest.raises(ValueError, match="is not calibrated"):
         ae.predict(X, false_alarm_rate=0.05)
     ae.recalibrate(X[:50])
-    with pytest.raises(ValueError, match=r"0\.01 needs at least 99 samples.* there are 50"):
-        ae.predict(X, false_alarm_rate=0.01)
     with pytest.raises(ValueError, match="no rate"):
         ae.predict(X, false_alarm_rate=1.5)
     with pytest.raises(ValueError, match="not both"):
@@ -412,8 +448,8 @@ def test_contamination_counts_what_is_held_out_too(make, X):
 
 def test_equal_p_values_and_rates_are_found():
     calibration = Calibration([(None, np.arange(499.0))])
-    calibration.p_values = lambda X: np.r_[np.full(17, 17 / 500), np.ones(33)]
-    found = calibration.alarms(None, false_discovery_rate=0.1)  # 17 * 0.1 / 50 is 17 / 500
+    calibration.p_values = lambda X: np.r_[np.full(17, 0.0339), np.ones(33)]
+    found = calibration.alarms(None, false_discovery_rate=0.1)  # 17 * 0.1 / 50 is 0.034
     assert found.sum() == 17
 
 

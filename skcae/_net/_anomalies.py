@@ -86,6 +86,7 @@ class AnomalyScoring:
         if self.reference_.density is None:
             return self.anomaly_scores(X, labels)
         features = self.map_evidence(self.reference_.features, X, labels)
+        features = features if isinstance(features, tuple) else (features,)
         return self._scores_in_units(self.reference_.cross_score(features, self.device))
 
     def _scores_in_units(self, scores):

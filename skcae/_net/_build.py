@@ -76,7 +76,7 @@ def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
         built = optimizer(*groups, **arguments)
         if arguments.keys() - {"lr", "fused"}:
             optimizer([weight], **arguments).step(closure)
-    except Exception as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as error:
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         name = getattr(optimizer, "__name__", repr(optimizer))
         raise ValueError(

@@ -279,5 +279,5 @@ def _losses_of_the_mean(net, x: Tensor):
         far = loss + 10 * net.layout.n_features  # nats
     else:
         loss = float(net.criterion_(zero, x).mean())
-        far = loss + 9 * abs(loss)
+        far = loss + 9 * max(abs(loss), 1.0)  # before the first step outputs are of size one
     return net.loss_in_units(loss), net.loss_in_units(far)
