@@ -12,6 +12,7 @@ from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
 from ._threads import one_thread
+from .modules._layers import linear
 
 __all__ = ["Density", "Joint", "Mahalanobis", "Mixture", "Neighbors"]
 
@@ -41,7 +42,7 @@ class Density:
 
     def _reduce(self, features: tuple[Tensor, ...]) -> Tensor:
         parts = zip(features, self.means, self.axes, strict=True)
-        return torch.cat([F.linear(part - mean, axes) for part, mean, axes in parts], 1)
+        return torch.cat([linear(part - mean, axes) for part, mean, axes in parts], 1)
 
     def __call__(self, *features: Tensor) -> Tensor:
         """How abnormal features are, ``(n,)``."""
@@ -187,7 +188,7 @@ class Mixture(Density):
 
     def _log_densities(self, features: Tensor) -> Tensor:
         """Of each component, with its weight."""
-        distances = F.linear(features, self.factors).unflatten(1, self.offset.shape) - self.offset
+        distances = linear(features, self.factors).unflatten(1, self.offset.shape) - self.offset
         return self.constant - (distances**2).sum(2) / 2
 
     def round(self) -> None:
@@ -248,7 +249,7 @@ def _cluster(features: Tensor, k: int) -> Tensor:
 
 def _nearest(features: Tensor, centres: Tensor) -> Tensor:
     """The nearest centre of each sample, one-hot ``(n, k)``."""
-    distances = (centres**2).sum(1) - 2 * F.linear(features, centres)
+    distances = (centres**2).sum(1) - 2 * linear(features, centres)
     return F.one_hot(distances.argmin(1), len(centres)).to(features)
 
 
@@ -300,7 +301,7 @@ class Mahalanobis(Density):
         return self
 
     def _score(self, features: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(F.linear(features, self.whitening), dim=1)
+        return torch.linalg.vector_norm(linear(features, self.whitening), dim=1)
 
 
 class Neighbors(Mahalanobis):
@@ -314,19 +315,19 @@ class Neighbors(Mahalanobis):
 
     def _fit(self, features: Tensor) -> Self:
         super()._fit(features)
-        self.known = F.linear(features, self.whitening)
+        self.known = linear(features, self.whitening)
         self.squares = (self.known**2).sum(1)
         return self
 
     def update(self, n_known: int, *features: Tensor) -> None:
         """Take in more samples, beside the newest ``n_known``; the whitening stays."""
-        new = F.linear(self._reduce(features), self.whitening)
+        new = linear(self._reduce(features), self.whitening)
         self.known = torch.cat([self.known[-n_known:], new])
         self.squares = (self.known**2).sum(1)
 
     def _score(self, features: Tensor) -> Tensor:
-        z = F.linear(features, self.whitening)
-        squares = (z**2).sum(1, keepdim=True) + self.squares - 2 * F.linear(z, self.known)
+        z = linear(features, self.whitening)
+        squares = (z**2).sum(1, keepdim=True) + self.squares - 2 * linear(z, self.known)
         k = min(self.n_neighbors + 1, len(self.known))
         nearest = squares.topk(k, dim=1, largest=False).values
         if k > 1:

@@ -14,6 +14,7 @@ from .._data._scaling import Scaling
 from .._data._validation import ROUNDING
 from .._threads import one_thread
 from ..losses import PerSampleLoss
+from ..scores import SCORES
 from ._anomalies import AnomalyScoring
 from ._batches import to_tensor
 from ._build import (
@@ -285,7 +286,9 @@ class Net(AnomalyScoring, SkorchNet):
         size = size or self.tile_size_
         on_cpu = torch.device(self.device).type == "cpu"
         parallel = on_cpu and size > 1 and self.owns_weights
-        return map_rows(function, X, *others, size=size, parallel=parallel, out=out)
+        foreign = not self.owns_weights or self.score not in SCORES.values()
+        options = {"size": size, "parallel": parallel, "foreign": foreign}
+        return map_rows(function, X, *others, **options, out=out)
 
     def _pad(self, rows: np.ndarray) -> Tensor:
         """Rows on the device, repeated up to the size of a tile."""

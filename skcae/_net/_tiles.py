@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from .._data._stored import Stored, prefetched, rows_in_window, slices
 from .._data._validation import is_foreign
 from .._threads import one_thread
+from ..modules._layers import linear
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
@@ -25,7 +26,7 @@ def tile_size(kind, n_features):
     return max(1, min(n_samples, n_values // n_features))
 
 
-def map_rows(function, X, *others, size, parallel=False, out=None):
+def map_rows(function, X, *others, size, parallel=False, foreign=False, out=None):
     """Apply a function to tiles of at most ``size`` rows, and join the results.
 
     Parameters
@@ -39,10 +40,12 @@ def map_rows(function, X, *others, size, parallel=False, out=None):
         With a row for each row of ``X``, labels for instance.
     parallel : bool
         Several tiles at once, of one thread each, so that the number of threads changes no bit.
+    foreign : bool
+        Whether the function runs layers that are not ours.
     out : array
         Where to write a single result, a window at a time. None makes a new array.
     """
-    apply = partial(_map_tiles, function, size=size, parallel=parallel)
+    apply = partial(_map_tiles, function, size=size, parallel=parallel, foreign=foreign)
     if not isinstance(X, Stored) and out is None:
         return _one_or_all(apply((X, *others)))
     first = apply((X[:1], *(other[:1] for other in others)))  # what a row of the result takes
@@ -60,16 +63,17 @@ def map_rows(function, X, *others, size, parallel=False, out=None):
     return _one_or_all(outs)
 
 
-def _map_tiles(function, arrays, *, size, parallel):
+def _map_tiles(function, arrays, *, size, parallel, foreign):
     """A list of the results, each with all rows."""
 
     def apply(start):
         tile = [array[start : start + size] for array in arrays]
-        with threads(), torch.inference_mode(), AlignedLinear():
+        with threads(), torch.inference_mode(), aligned():
             results = function(*tile)
             results = results if isinstance(results, tuple) else (results,)
             return [result[: len(tile[0])].cpu().numpy() for result in results]
 
+    aligned = AlignedLinear if foreign else nullcontext
     starts, n_threads = range(0, len(arrays[0]), size), torch.get_num_threads()
     threads = one_thread if parallel and n_threads > 1 else nullcontext
     if threads is nullcontext or len(starts) == 1:
@@ -119,21 +123,13 @@ def pad_rows(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 class AlignedLinear(TorchFunctionMode):
-    """Pads the inner dimension of linear layers with zeros to a multiple of 16.
-
-    Otherwise a row's last bits depend on its place in the batch: the matrix product picks its
-    kernel by the alignment of the rows.
-    """
+    """Has layers of users be like ours: :func:`~skcae.modules._layers.linear`."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function is F.linear:
-            return F.linear(*_padded(*args, **(kwargs or {})))
+            return linear(*_in_order(*args, **(kwargs or {})))
         return function(*args, **(kwargs or {}))
 
 
-def _padded(input, weight, bias=None):  # the names of torch, for calls by keyword
-    """The arguments of a linear layer, however they were given."""
-    lack = -input.shape[-1] % 16
-    if lack:
-        input, weight = F.pad(input, (0, lack)), F.pad(weight, (0, lack))
+def _in_order(input, weight, bias=None):  # the names of torch, for calls by keyword
     return input, weight, bias

@@ -147,6 +147,25 @@ class Resize(nn.Module):
         return f"size={self.size}, mode={self.mode!r}"
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A linear layer; in inference a row's bits do not depend on its place in the batch.
+
+    They would where the number of inputs is no multiple of 16, for the matrix product picks its
+    kernel by the alignment of the rows: then zeros fill it up.
+    """
+    lack = -x.shape[-1] % 16
+    if lack and torch.is_inference_mode_enabled():
+        x, weight = F.pad(x, (0, lack)), F.pad(weight, (0, lack))
+    return F.linear(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """With :func:`linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
+
+
 class Tied(nn.Module):
     """Holds another layer without owning it: its weight stays one entry of the state dict."""
 
@@ -165,7 +184,7 @@ class TiedLinear(Tied):
         super().__init__(source, source.in_features)
 
     def forward(self, z: Tensor) -> Tensor:
-        return F.linear(z, self.weight.T, self.bias)
+        return linear(z, self.weight.T, self.bias)
 
 
 class TiedConvTranspose(Tied):

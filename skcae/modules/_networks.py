@@ -16,6 +16,7 @@ from ._layers import (
     UPSAMPLINGS,
     Choice,
     Convolution,
+    Linear,
     Resize,
     TiedConvTranspose,
     TiedLinear,
@@ -251,7 +252,7 @@ def _dense(
     layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         layers += [activate("activation", activation)] if i else []
-        layers += [TiedLinear(tied[i]) if tied else nn.Linear(n_in, n_out)]
+        layers += [TiedLinear(tied[i]) if tied else Linear(n_in, n_out)]
     return nn.Sequential(*layers)
 
 
