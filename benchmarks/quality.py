@@ -20,7 +20,7 @@ are kept in ``quality.csv``.
     python benchmarks/quality.py --alarms
 
 trains detectors on 70 % of one class and judges them on the other 30 % and on the other classes,
-for up to three classes of each set: AUROC of the default score beside four other detectors, with
+for up to three classes of each set with 20 rows or more: AUROC of the default score beside four other detectors, with
 their defaults; ``false`` and ``found`` are the shares that plain ``predict`` calls outliers of
 the normal rows and of the others, ``ideal`` what a threshold would find that calls just 5 % of
 these very normal rows outliers. ``ratio`` is the time of the fit over that with a numeric
@@ -189,7 +189,7 @@ def measure(model, X, y, X_test, y_test, seed):
 
 # Alarms -----------------------------------------------------------------------------------------
 
-N_CLASSES, N_OTHERS, RATE = 3, 300, 0.05
+N_CLASSES, N_OTHERS, LEAST, RATE = 3, 300, 20, 0.05
 
 
 def one_class(name, seed):
@@ -199,7 +199,8 @@ def one_class(name, seed):
     else:
         X, y, n_components, axis = load_small(name)
     rng = np.random.default_rng(seed)
-    for label in rng.permutation(np.unique(y))[:N_CLASSES]:
+    labels, counts = np.unique(y, return_counts=True)
+    for label in rng.permutation(labels[counts >= LEAST])[:N_CLASSES]:
         own, others = (rng.permutation(np.flatnonzero(y == label)), np.flatnonzero(y != label))
         n = round(0.7 * len(own))
         train, test, odd = (X[i] for i in (own[:n], own[n:], rng.permutation(others)[:N_OTHERS]))
