@@ -20,11 +20,11 @@ are kept in ``quality.csv``.
     python benchmarks/quality.py --alarms
 
 trains detectors on 70 % of one class and judges them on the other 30 % and on the other classes,
-for up to three classes of each set with 20 rows or more: AUROC of the default score beside four other detectors, with
-their defaults; ``false`` and ``found`` are the shares that plain ``predict`` calls outliers of
-the normal rows and of the others, ``ideal`` what a threshold would find that calls just 5 % of
-these very normal rows outliers. ``ratio`` is the time of the fit over that with a numeric
-``contamination``, which does without a threshold for new rows. Rows are kept in ``alarms.csv``.
+for up to three classes of each set with 20 rows or more: AUROC of the default score beside four
+other detectors by default; ``false`` and ``found`` are the shares that plain ``predict`` calls
+outliers of the normal rows and of the others, ``ideal`` what a threshold would find that calls
+just 5 % of these very normal rows outliers; ``ratio`` is the time of the fit over that with a
+numeric ``contamination``, which does without a threshold for new rows. Rows are kept in ``alarms.csv``.
 """
 
 import argparse

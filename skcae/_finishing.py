@@ -101,13 +101,13 @@ class Finishing:
             folds = [
                 (self._restart(net, take_rows(rows, _others(part, n))), part) for part in parts
             ]
-            return np.concatenate([fold.anomaly_scores(take_rows(rows, i)) for fold, i in folds])
+            return np.concatenate([_scores_beside(net, fold, rows, i) for fold, i in folds])
         inside = _others(parts[0], n)
         fold = self._train_fold(rows, target, net.layout, inside, net, streaming, pilot=True)
-        left_out = fold.anomaly_scores(take_rows(rows, parts[0]))
+        left_out = _scores_beside(net, fold, rows, parts[0])
         inside = _few(take_rows(rows, inside))
         mean, spread = _moments(left_out)
-        mean_inside, spread_inside = _moments(fold.cross_scores(inside))
+        mean_inside, spread_inside = _moments(fold.cross_scores(inside) + _shift(net, fold))
         stretch = max(1.0, spread / spread_inside) if spread_inside else 1.0
         moved = mean + stretch * (net.cross_scores(inside) - mean_inside)
         return np.concatenate([left_out, moved])[-N_SCORES:]
@@ -121,6 +121,15 @@ class Finishing:
         fold.linear_path.share.zero_()
         fold.learn_reference(rows)
         return fold
+
+
+def _scores_beside(net, fold, rows, index):
+    """Scores of some rows by the net of a fold, comparable with those of another net."""
+    return fold.anomaly_scores(take_rows(rows, index)) + _shift(net, fold)
+
+
+def _shift(net, fold):
+    return net.reference_.level() - fold.reference_.level()
 
 
 def _few(rows):

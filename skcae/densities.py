@@ -54,6 +54,13 @@ class Density:
     def _score(self, features: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def level(self) -> float:
+        """The score of a typical sample, as far as it differs between densities of other samples.
+
+        The number of principal components, and with it the score, depends on that of the samples.
+        """
+        return 0.0
+
     def to(self, device: torch.device | str) -> Self:
         """With all tensors on a device."""
         vars(self).update(_convert(vars(self), lambda value: value.to(device), Tensor | Density))
@@ -159,6 +166,18 @@ class Mixture(Density):
         self.factors = factors.transpose(1, 2).reshape(-1, d).contiguous()
         return self
 
+    def level(self) -> float:
+        """The mean of a component's entropy, and of its weight."""
+        _, weights = self._log_dets()
+        return float(weights @ (self.offset.shape[1] / 2 - self.constant))
+
+    def _log_dets(self) -> tuple[Tensor, Tensor]:
+        """Of each component the logarithm of the determinant of its factor, and its weight."""
+        k, d = self.offset.shape
+        factors = self.factors.unflatten(0, (k, d))
+        log_det = torch.log(factors.diagonal(dim1=1, dim2=2)).sum(1)
+        return log_det, torch.exp(self.constant - log_det + d * math.log(2 * math.pi) / 2)
+
     def update(self, n_known: int, *features: Tensor) -> None:
         """Take in more samples, beside ``n_known``, by one step of expectation maximization.
 
@@ -169,8 +188,7 @@ class Mixture(Density):
         k, d = self.offset.shape
         factors = self.factors.unflatten(0, (k, d)).transpose(1, 2)
         inverse = torch.linalg.inv(factors)
-        log_det = torch.log(factors.diagonal(dim1=1, dim2=2)).sum(1)
-        weights = torch.exp(self.constant - log_det + d * math.log(2 * math.pi) / 2)
+        weights = self._log_dets()[1]
         means = torch.einsum("ke,ked->kd", self.offset, inverse)
         covariances = inverse.transpose(1, 2) @ inverse
         shares = torch.softmax(self._log_densities(values), 1)
@@ -279,6 +297,10 @@ class Joint(Density):
         code, *others = features
         pairs = zip(self.mixtures, others, strict=True)
         return torch.stack([density(code, other) for density, other in pairs]).mean(0)
+
+    def level(self) -> float:
+        """As of a :class:`Mixture`."""
+        return sum(density.level() for density in self.mixtures) / len(self.mixtures)
 
     def update(self, n_known: int, *features: Tensor) -> None:
         """As of a :class:`Mixture`."""

@@ -134,6 +134,17 @@ def test_joint_is_the_mean_of_mixtures(features):
     np.testing.assert_allclose(result, (expected[0] + expected[1]) / 2)
 
 
+def test_levels_make_densities_of_few_and_of_more_samples_comparable():
+    features = torch.randn(3000, 200, dtype=torch.float64, generator=torch.manual_seed(0))
+    few, more = (Mixture().fit(features[:n]) for n in (30, 60))
+    new = features[1000:]
+    gap = float((more(new) - few(new)).mean())
+    assert gap > 20  # 60 principal components for 30
+    assert more.level() - few.level() == pytest.approx(gap, rel=0.2)
+    many = Mixture(1).fit(features[:, :5])
+    assert many.level() == pytest.approx(float(many(features[:, :5]).mean()), rel=0.01)
+
+
 def test_neighbors_are_the_nearest_after_whitening(features):
     known, new = features[:800], features[800:] + 0.5
     whitening = np.linalg.inv(np.linalg.cholesky(np.cov(known.T, bias=True)))

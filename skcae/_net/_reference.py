@@ -133,7 +133,12 @@ class Reference:
             density.fit(*(torch.from_numpy(f[others]).to(device) for f in features))
             tested = density(*(torch.from_numpy(f[part]).to(device) for f in features))
             scores[part] = self._check_scores(tested, len(part)).cpu().numpy()
+            scores[part] += self.level() - _level(density)
         return scores
+
+    def level(self) -> float:
+        """Of the density: scores minus it are comparable between references."""
+        return _level(self.density)
 
     def error_map(self, evidence: Evidence) -> Tensor:
         """The error of each value, over its size in the training data.
@@ -167,6 +172,11 @@ class Reference:
                 f"tensor with one value for each."
             )
         return scores.double()
+
+
+def _level(density) -> float:
+    """Of a density of ours."""
+    return density.level() if hasattr(density, "level") else 0.0
 
 
 def _split(rows: np.ndarray, sizes: Sequence[int], device) -> tuple[Tensor, ...]:
