@@ -24,7 +24,8 @@ for up to three classes of each set with 20 rows or more: AUROC of the default s
 other detectors by default; ``false`` and ``found`` are the shares that plain ``predict`` calls
 outliers of the normal rows and of the others, ``ideal`` what a threshold would find that calls
 just 5 % of these very normal rows outliers; ``ratio`` is the time of the fit over that with a
-numeric ``contamination``, which does without a threshold for new rows. Rows are kept in ``alarms.csv``.
+numeric ``contamination``, which does without a threshold for new rows. Rows are kept in
+``alarms.csv``.
 """
 
 import argparse

@@ -71,7 +71,8 @@ class BaseAutoencoder(
         """Train for one epoch on a chunk of data.
 
         The scaling of the data is updated with each chunk, the learning rate is constant, and
-        `offset_` is that of the chunk. `early_stopping` is not used.
+        `offset_` follows from the newest rows that were new, as the network scored them before it
+        was trained on them. `early_stopping` is not used.
 
         Parameters
         ----------

@@ -12,6 +12,8 @@ from ._parameters import draw_seed
 
 # The share of new normal samples that `contamination="auto"` lets be called outliers.
 FALSE_ALARM_RATE = 0.05
+# Scores that are kept of a stream.
+N_STREAMED = 1000
 
 
 class Calibration:
@@ -24,9 +26,16 @@ class Calibration:
         split-conformal; several, whose samples are disjoint, are cross-conformal.
     seed : int
         Of what decides between equal scores.
+    earlier : Calibration, default=None
+        Of the chunks of a stream before this one, whose newest scores count as well.
     """
 
-    def __init__(self, parts, seed=0):
+    def __init__(self, parts, seed=0, earlier=None):
+        if earlier is not None:
+            [(net, new)] = parts
+            new = np.concatenate([earlier.newest, new])[-N_STREAMED:]
+            parts = [(net, new)]
+        self.newest = parts[0][1][-N_STREAMED:]
         self.parts = [(net, np.sort(scores)) for net, scores in parts]
         self.n_samples = sum(len(scores) for _, scores in parts)
         self.seed = seed
@@ -70,17 +79,23 @@ def check_rate(name, rate):
         raise ValueError(f"{name}={rate!r} is no rate; pass a number between 0 and 1.")
 
 
-def splits(calibration, X, random_state):
-    """Pairs of indices, to train on and to calibrate on: one, or one for each fold."""
+def splits(calibration, X, random_state, streaming=False):
+    """Pairs of indices, to train on and to calibrate on: one, or one for each fold.
+
+    Each has a row at least, except of a chunk of a stream.
+    """
     n = len(X)
     if isinstance(calibration, Integral):
         rng = np.random.default_rng(broadcast(draw_seed(random_state)))
         held = np.array_split(rng.permutation(n), calibration)
     else:
         seed = random_state if isinstance(random_state, Integral) else 0
-        held = [np.flatnonzero(uniform(X, seed, b"s", count=True) < calibration)]
+        numbers = uniform(X, seed, b"s", count=True)
+        if n > 1 and not streaming:  # one row for each, of few
+            numbers[[numbers.argmin(), numbers.argmax()]] = 0, 1
+        held = [np.flatnonzero(numbers < calibration)]
     pairs = [(np.setdiff1d(np.arange(n), part), np.sort(part)) for part in held]
-    if any(len(train) == 0 or len(part) == 0 for train, part in pairs):
+    if not streaming and any(len(train) == 0 or len(part) == 0 for train, part in pairs):
         raise ValueError(
             f"calibration={calibration!r} leaves nothing to train on, or to calibrate on, of "
             f"{n} samples; pass more samples, or another value."

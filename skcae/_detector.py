@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._calibration import FALSE_ALARM_RATE, Calibration, check_rate, threshold
+from ._calibration import FALSE_ALARM_RATE, Calibration, check_rate
 from ._private import check_sample_weight
 
 
@@ -138,8 +138,8 @@ class Detector(OutlierMixin):
         check_is_fitted(self)
         check_rate("false_alarm_rate", false_alarm_rate)
         if getattr(self, "expected_scores_", None) is None:
-            return threshold(self._check_calibrated().scores, false_alarm_rate)
-        return threshold(self.expected_scores_, false_alarm_rate)
+            return self._threshold(self._check_calibrated().scores, false_alarm_rate)
+        return self._threshold(self.expected_scores_, false_alarm_rate)
 
     def p_values(self, X):
         """Compute conformal p-values: small for outliers, uniform for normal samples.
@@ -191,7 +191,7 @@ class Detector(OutlierMixin):
         self.calibration_ = Calibration([(self.net_, scores)], self.net_.seed)
         self.expected_scores_ = None
         if self.contamination == "auto":
-            self.offset_ = threshold(scores)
+            self.offset_ = self._threshold(scores)
         return self
 
     def drift_test(self, X):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._calibration import Calibration, threshold
+from ._calibration import FALSE_ALARM_RATE, Calibration, threshold, uniform
 from ._data._stored import Stored, subsample, take_rows
 from ._net._start import start_at_components
 from ._net._trimming import n_kept
@@ -10,6 +10,8 @@ from ._private import safe_indexing
 
 # Scores that are kept; rows from which a view is learned.
 N_SCORES, N_VIEW = 1000, 200
+# Rows of a stream that are known again.
+N_SEEN = 10_000
 # Up to so many rows, but not of fewer than so many, a network more is trained, on all but one of
 # so many folds, to see what scores to expect of rows that a network was not trained on. Of more
 # rows some are held out.
@@ -37,7 +39,7 @@ class Finishing:
         learned, target_of_learned = take_rows(rows, seen), take_target(target, seen)
         labels = self._labels_of(target_of_learned)
         net.learn_reference(learned, labels, self.trim_fraction, streaming)
-        attributes = self._attributes(net) | {"expected_scores_": None}
+        attributes = self._attributes(net) | {"expected_scores_": None, "_rows_seen": None}
         if self.contamination != "auto":
             scores = net.anomaly_scores(everything)
             offset = float(np.percentile(-scores, 100 * self.contamination))
@@ -47,11 +49,10 @@ class Finishing:
         if seen is not None:
             scores = net.anomaly_scores(_few(take_rows(rows, unseen)))
         elif earlier is not None and streaming and earlier.reference_.n_errors:
-            scores = earlier.anomaly_scores(_few(rows))
-            known = getattr(self, "expected_scores_", None)
-            scores = np.concatenate([() if known is None else known, scores])[-N_SCORES:]
+            scores, attributes["_rows_seen"] = self._expect_of_chunk(earlier, rows)
         else:
             scores = self._expect_scores(net, rows, target, streaming)
+            attributes["_rows_seen"] = uniform(_few(rows), 0, b"r") if streaming else None
         return attributes | {"expected_scores_": scores, "offset_": self._threshold(scores)}
 
     def _seen(self, unseen, rows):
@@ -72,18 +73,39 @@ class Finishing:
         offset = self._threshold(net.anomaly_scores(few, labels))
         return self._attributes(net) | {"expected_scores_": None, "offset_": offset}
 
-    def _calibrate(self, nets, held_out):
+    def _calibrate(self, nets, held_out, streaming=False):
+        """Calibrate on what was held out; of a stream on the newest of it."""
+        earlier = getattr(self, "calibration_", None) if streaming else None
         self.calibration_ = None
         if held_out:
             pairs = zip(nets, held_out, strict=True)
-            parts = [(net, net.anomaly_scores(rows)) for net, rows in pairs]
-            self.calibration_ = Calibration(parts, nets[0].seed)
+            parts = [(net, net.anomaly_scores(x) if len(x) else np.empty(0)) for net, x in pairs]
+            self.calibration_ = Calibration(parts, nets[0].seed, earlier)
             if self.contamination == "auto":
                 self.offset_ = self._threshold(self.calibration_.scores)
 
-    def _threshold(self, scores):
+    def _threshold(self, scores, false_alarm_rate=FALSE_ALARM_RATE):
         """The offset; of scores among which there are the outliers that training trims."""
-        return threshold(np.sort(scores)[: n_kept(len(scores), self.trim_fraction)])
+        kept = np.sort(scores)[: n_kept(len(scores), self.trim_fraction)]
+        return threshold(kept, false_alarm_rate)
+
+    def _expect_of_chunk(self, earlier, rows):
+        """The expected scores with those of a chunk by the earlier net; the rows seen so far.
+
+        Of rows that came in an earlier chunk the scores are not those of new ones. Scores of nets
+        that had seen less than half as many rows are forgotten.
+        """
+        rows, known = _few(rows), getattr(self, "expected_scores_", None)
+        numbers, seen = uniform(rows, 0, b"r"), getattr(self, "_rows_seen", None)
+        known, seen = (np.empty(0) if values is None else values for values in (known, seen))
+        fresh = np.flatnonzero(~np.isin(numbers, seen))
+        seen = np.concatenate([seen, numbers[fresh]])
+        if not len(fresh) and len(known):
+            return known, seen
+        fresh = fresh if len(fresh) else np.arange(len(rows))
+        scores = np.concatenate([known, earlier.anomaly_scores(take_rows(rows, fresh))])
+        n = min(N_SCORES, max(len(fresh), -(-len(seen) // 2)))
+        return scores[-n:], seen[-N_SEEN:]
 
     def _expect_scores(self, net, rows, target, streaming):
         """Anomaly scores as of rows like these that the net has not seen.
@@ -94,7 +116,7 @@ class Finishing:
         """
         n = len(rows)
         if n < FEWEST_REFITTED:
-            return net.anomaly_scores(rows)
+            return net.cross_scores(rows) if n > 2 else net.anomaly_scores(rows)
         shuffled = np.random.default_rng(net.seed).permutation(n)
         parts = [np.sort(part) for part in np.array_split(shuffled, N_FOLDS)]
         if net.linear_path is not None and not net.linear_path.share:  # no training: all folds

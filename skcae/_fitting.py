@@ -92,16 +92,19 @@ class Fitting(Finishing):
             rows, layout = self._read_fit(X) if earlier is None else self._read_chunk(X)
             target, learned = self._read_target(target, rows, layout, reset=earlier is None)
             vars(self).update(learned)
-            parts, everything = self._split(rows, target), rows
+            parts, everything = self._split(rows, target, streaming=earlier is not None), rows
             held_out = [take_rows(rows, index) for _, index in parts]
             own = parts[0][0] if parts else None
+            if own is not None and not len(own):  # a chunk of few rows, all of them held out
+                self._calibrate([earlier], held_out, streaming=True)
+                return self
             rows, target = take_rows(rows, own), take_target(target, own)
             scaling = self._scale(rows, target, layout, earlier and earlier.scaling)
             warn_few(rows, layout, scaling, own)
             net, unseen = self._train(rows, target, layout, scaling, (), earlier, streaming=True)
             learned = self._finish(net, unseen, rows, target, everything, earlier, streaming=True)
             vars(self).update(learned)
-            self._calibrate([net], held_out)
+            self._calibrate([net], held_out, streaming=True)
         return self
 
     def _check_stream(self, earlier):
@@ -142,13 +145,13 @@ class Fitting(Finishing):
         """What is to be given back for each row, and attributes that are learned from it."""
         return target, {}
 
-    def _split(self, rows, target):
+    def _split(self, rows, target, streaming=False):
         """Pairs of indices, to train on and to calibrate on."""
         if self.calibration is None:
             return []
         if target is not None:
             check_consistent_length(rows, target)
-        return splits(self.calibration, rows, self.random_state)
+        return splits(self.calibration, rows, self.random_state, streaming)
 
     def _holds_out(self):
         """Whether a share of the samples is held out to calibrate on."""

@@ -158,7 +158,8 @@ PARAMETERS = {
     "trim_fraction": Parameter([Interval(Real, 0, 0.5, closed="left")], "float in [0, 0.5)", """
         Share of each batch, rounded up, that which is explained worst, from which the network does
         not learn after the first fifth of the steps, or the first call of `partial_fit`. For
-        training data with anomalies in it: pass somewhat more than their share."""),
+        training data with anomalies in it: pass somewhat more than their share. `offset_` leaves
+        so many out as well, and so calls more of clean data outliers."""),
     "warm_start": Parameter(SWITCH, "bool", """
         `fit` goes on from the weights of the fit before."""),
     # Outliers
@@ -184,10 +185,9 @@ PARAMETERS = {
         [Interval(RealNotInt, 0, 1, closed="neither"), _at_least(2), None],
         "float in (0, 1), int or None", """
         What `p_values` compares with. A float holds out about that share of the samples, on which
-        the network is then not trained: which ones, follows from their values and from an int
-        `random_state`, so that `partial_fit` never trains on them later. An int trains a network
-        more for each of so many folds, and wastes no data. None: nothing, but `recalibrate` can
-        be called later."""),
+        the network is not trained: which ones, follows from their values and from an int
+        `random_state`, so that no chunk of a stream trains on them later. An int trains a network
+        more for each of so many folds, for small data. None: only `recalibrate` calibrates."""),
     # Engine
     "net_params": Parameter([dict, None], "dict", """
         What few need: ``callbacks`` of skorch; ``augmentation``, a module that changes training

@@ -438,6 +438,35 @@ def test_calibration_asked_for_in_vain(make, X):
         make(calibration=0.5).fit(X[:1])
 
 
+@pytest.mark.parametrize("score", ["joint", "neighbors"])
+def test_several_passes_over_the_same_rows_keep_the_rate(digits, score):
+    """What the net was trained on tells nothing of new rows, when it comes again."""
+    images = digits[0][np.random.default_rng(0).permutation(1797)]
+    ae = ConvAutoencoder(8, hidden_channels=(8,), anomaly_score=score, random_state=0)
+    for _ in range(5):
+        ae.partial_fit(images[:400])
+    assert (ae.predict(images[400:]) == -1).mean() < 0.1
+    assert (ae.predict(1 - images[400:]) == -1).mean() > 0.8
+
+
+def test_calibration_of_a_stream_of_small_chunks(digits):
+    images = digits[0][np.random.default_rng(0).permutation(1797)]
+    for seed in range(2):
+        ae = ConvAutoencoder(4, hidden_channels=(4,), calibration=0.2, random_state=seed)
+        ae.partial_fit(images[:20])
+        for i in (*range(20, 200), *range(200, 600, 20)):  # rows one by one, then chunks
+            ae.partial_fit(images[i : i + (1 if i < 200 else 20)])
+        assert 90 < ae.calibration_.n_samples < 150
+        assert (ae.predict(images[600:]) == -1).mean() < 0.1
+
+
+def test_any_number_of_rows_can_be_calibrated_on(X):
+    for n, calibration in product((2, 3, 5), (0.1, 0.9)):
+        for seed in range(3):
+            train, held = splits(calibration, X[:n], seed)[0]
+            assert len(train) + len(held) == n > max(len(train), len(held))
+
+
 def test_what_is_held_out_stays_held_out(make, X):
     trained, held = set(), set()
     for shuffle in range(3):

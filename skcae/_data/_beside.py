@@ -35,13 +35,18 @@ def refuse_target(X, y, instead):
     X, y = (stored_or_array(as_numpy(array)) for array in (X, y))
     if not (isinstance(X, Stored) or isinstance(y, Stored)):
         X, y = (np.asarray(array).reshape(given[0], -1) for array in (X, y))
-        mask = y.dtype.kind == "b" and X.dtype.kind != "b"
+        mask = _is_mask(y) and not _is_mask(X)
         if mask or y.dtype.kind not in "biuf" or np.array_equal(X, y):
             return
     raise ValueError(
         f"y has the shape {given}, and X has {shape}: it holds samples, not labels, and would not "
         f"be used; {instead}."
     )
+
+
+def _is_mask(array):
+    """Whether it has two values at most, as masks and one-hot labels do."""
+    return array.dtype.kind == "b" or bool(((array == array.min()) | (array == array.max())).all())
 
 
 def warn_of_other_units(rows, target, layout):

@@ -8,6 +8,8 @@ from ._stored import Stored, subsample
 # Few is at most this share of the values, too much for them this share of the variance. Values
 # farther out than so many standard deviations are looked at, of at most so many values.
 FEW, MUCH, FAR, N_VALUES = 0.01, 0.9, 3, 2**22
+# Rows with such values beyond which they are no faults.
+MOST = 0.9
 # So many times farther out than all others they must be: in some rows or always at the same
 # place, or anywhere; and by this factor more than the others stand out among themselves.
 GAP, GAP_ANYWHERE, GAP_OF_TAILS = 10, 30, 3
@@ -68,6 +70,8 @@ def _find_few(x):
         return None
     last = np.flatnonzero(split)[-1]
     n, n_rows, n_places = last + 1, *(len(set(seen[: last + 1])) for seen in (rows, places))
+    if n_rows >= MOST * len(x) and n_places > 1:  # what each row has is signal
+        return None
     anywhere = 2 * n_rows > len(x) and n_places > max(1, FEW * x.shape[1])
     if anywhere and distance[last] < GAP_ANYWHERE * following[last]:
         return None

@@ -106,7 +106,10 @@ def _vary_less(rows, ranges, seen):
 def _lie_beyond(rows, lows, highs, seen):
     """Whether nearly all rows reach far beyond what was seen, with more than a few values."""
     fraction = not seen.whole and seen.low >= -1 and seen.high <= 1
-    factor = FACTOR_WHOLE if fraction and _are_whole(rows) else FACTOR
+    other_kind = fraction and _are_whole(rows)
+    if len(rows) < SEVERAL and not other_kind:  # a few may be outliers
+        return False
+    factor = FACTOR_WHOLE if other_kind else FACTOR
     reach = factor * (seen.high - seen.low)
 
     def mostly(lows, highs):

@@ -175,6 +175,8 @@ class Net(AnomalyScoring, SkorchNet):
     def continue_from(self, other):
         """Take over what another net has learned, with this one's hyperparameters and units."""
         changes = [*self.layout.changes_since(other.layout), *architecture_changes(self, other)]
+        if self.module is not other.module and OWN_NETWORKS[0] in (self.module, other.module):
+            changes += [f"module was {other.module.__name__} and is {self.module.__name__}"]
         if changes:
             raise ValueError(
                 f"the network changed since the earlier fit, so its weights cannot be used: "

@@ -99,7 +99,7 @@ class Trainer:
         self._restore_best()
         net.notify("on_train_end", X=X, y=y)
         self._tell("end_training")
-        if net.history and not self.pilot and not self.streaming:
+        if net.history and not self.pilot:
             self._check_end(y.array if isinstance(y, Rows) else X.array)
 
     def _tell(self, event):
