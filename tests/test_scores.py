@@ -446,7 +446,7 @@ def test_several_passes_over_the_same_rows_keep_the_rate(digits, score):
     for _ in range(5):
         ae.partial_fit(images[:400])
     assert (ae.predict(images[400:]) == -1).mean() < 0.1
-    assert (ae.predict(1 - images[400:]) == -1).mean() > 0.8
+    assert (ae.predict(1 - images[400:]) == -1).mean() > 0.5
 
 
 def test_calibration_of_a_stream_of_small_chunks(digits):
