@@ -14,9 +14,17 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
-from skcae import ConvAutoencoder, DenoisingConvAutoencoder
-from skcae.plots import LatentDisplay, LossCurveDisplay, ReconstructionDisplay
-from skcae.plots._reconstruction import GAP
+from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
+from skcae.plots import (
+    AnomalyMapDisplay,
+    LatentDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    SampleGridDisplay,
+    ScoreDisplay,
+    TrainingDisplay,
+)
+from skcae.plots._panels import GAP
 
 SMALL = {"n_components": 4, "hidden_channels": (4,), "max_epochs": 2, "random_state": 0}
 
@@ -189,12 +197,12 @@ def test_signals_of_several_channels(rng):
     display = ReconstructionDisplay.from_predictions(
         X, 0.5 * X, channel_axis=0, value_range=(-3, 3), line_kw={"lw": 2.5}
     )
-    first, second = display.axes_[0, 4].lines
-    np.testing.assert_array_equal(second.get_ydata(), X[4, 1])
+    first, second = display.axes_[0, 3].lines
+    np.testing.assert_array_equal(second.get_ydata(), X[3, 1])
     assert first.get_color() != second.get_color()
     assert first.get_linewidth() == 2.5
     # The grey lines behind do not use up the colours.
-    assert [line.get_color() for line in display.axes_[1, 4].lines[2:]] == [
+    assert [line.get_color() for line in display.axes_[1, 3].lines[2:]] == [
         first.get_color(),
         second.get_color(),
     ]
@@ -525,6 +533,354 @@ def test_errors_of_codes(rng):
         LatentDisplay.from_codes(Z, projection="umap")
     with pytest.raises(ValueError, match=r"returned shape \(30, 1\)"):
         LatentDisplay.from_codes(Z, projection=PCA(1))
+
+
+# Channels and columns ---------------------------------------------------------------------------
+
+
+def test_channels_are_named(rng):
+    X = rng.normal(size=(4, 3, 20))
+    display = ReconstructionDisplay.from_predictions(
+        X, X, channel_axis=0, channel_names=["x", "y", "z"]
+    )
+    assert legend_texts(display.legend_) == ["x", "y", "z"]
+    colour = display.legend_.legend_handles[2].get_color()
+    assert display.axes_[0, 0].lines[2].get_color() == colour
+    assert legend_texts(display.plot(channels=[2, 0]).legend_) == ["z", "x"]
+    numbered = ReconstructionDisplay.from_predictions(X, X, channel_axis=0, channels=[0, 2])
+    assert legend_texts(numbered.legend_) == ["channel 0", "channel 2"]
+
+
+def test_feature_names_name_channels(rng):
+    columns = [f"{name}_{i:02d}" for name in ("speed", "gyro2") for i in range(10)]
+    X = pd.DataFrame(rng.normal(size=(20, 20)), columns=columns)
+    ae = ConvAutoencoder(**SMALL, input_shape=(2, 10), channel_axis=0).fit(X)
+    display = ReconstructionDisplay.from_estimator(ae, X)
+    assert display.axes_.shape == (2, 4)
+    assert legend_texts(display.legend_) == ["speed", "gyro2"]
+    unlike = X.set_axis([f"f{i}" for i in range(20)], axis=1)
+    ae = ConvAutoencoder(**SMALL, input_shape=(2, 10), channel_axis=0).fit(unlike)
+    display = AnomalyMapDisplay.from_estimator(ae, unlike)
+    assert legend_texts(display.legend_) == ["channel 0", "channel 1"]
+
+
+def test_one_line_and_images_have_no_legend(ae, X):
+    assert ReconstructionDisplay.from_estimator(ae, X, n_images=2).legend_ is None
+    assert ReconstructionDisplay.from_predictions(X[:, 0], X[:, 0]).legend_ is None
+    many = np.zeros((2, 11, 8))
+    assert ReconstructionDisplay.from_predictions(many, many, channel_axis=0).legend_ is None
+
+
+# Anomaly maps -----------------------------------------------------------------------------------
+
+
+def test_maps_lie_over_the_input(ae, X):
+    display = AnomalyMapDisplay.from_estimator(ae, X, n_images=3)
+    maps = ae.anomaly_map(X[:3])
+    assert row_labels(display) == ["input", "reconstruction", "anomaly map\n(error / usual)"]
+    for j in range(3):
+        np.testing.assert_array_equal(drawn(display.axes_[0, j]), X[j])
+        np.testing.assert_array_equal(drawn(display.axes_[1, j]), ae.reconstruct(X)[j])
+        below, above = display.axes_[2, j].images
+        np.testing.assert_array_equal(below.get_array(), X[j])
+        np.testing.assert_array_equal(above.get_array(), maps[j])
+        assert above.get_clim() == (0, maps.max())
+    transparent, opaque = above.get_cmap()([0.0, 1.0])[:, 3]
+    assert transparent == 0
+    assert opaque > 0.8
+    assert (display.colorbar_.vmin, display.colorbar_.vmax) == (0, maps.max())
+
+
+def test_options_of_maps(ae, X):
+    display = AnomalyMapDisplay.from_estimator(
+        ae,
+        X[:2],
+        standardize=False,
+        sigma=0,
+        map_range=(0, 9),
+        map_kw={"cmap": "viridis"},
+        value_range=(-1, 1),
+    )
+    above = display.axes_[2, 1].images[1]
+    np.testing.assert_array_equal(above.get_array(), ae.anomaly_map(X[:2], False, 0)[1])
+    assert above.get_clim() == (0, 9)
+    assert above.get_cmap().name == "viridis"
+    assert display.axes_[0, 0].images[0].get_clim() == (-1, 1)
+    assert row_labels(display)[2] == "anomaly map\n(squared error)"
+
+
+def test_maps_of_colours_are_drawn_over_grey(rng):
+    X, maps = rng.uniform(size=(3, 6, 8, 3)), rng.uniform(size=(3, 6, 8, 3))
+    display = AnomalyMapDisplay.from_predictions(X, X, maps, channel_axis=-1)
+    below, above = display.axes_[2, 1].images
+    assert drawn(display.axes_[0, 1]).shape == (6, 8, 3)
+    np.testing.assert_allclose(below.get_array(), X[1] @ [0.299, 0.587, 0.114])
+    np.testing.assert_allclose(above.get_array(), maps[1].mean(-1))
+    assert row_labels(display)[2] == "anomaly map"
+
+
+def test_maps_of_signals_are_lines_of_time(rng):
+    X, maps = rng.normal(size=(5, 2, 30)), rng.uniform(size=(5, 2, 30))
+    display = AnomalyMapDisplay.from_predictions(
+        X, 0 * X, maps, channel_axis=0, channel_names=["x", "y"]
+    )
+    assert display.axes_.shape == (3, 4)
+    np.testing.assert_array_equal(display.axes_[2, 3].lines[1].get_ydata(), maps[3, 1])
+    strip = drawn(display.axes_[0, 3])
+    np.testing.assert_array_equal(strip, maps[3].max(0, keepdims=True))
+    assert display.colorbar_ is None
+    assert legend_texts(display.legend_) == ["x", "y"]
+
+
+def test_the_slice_of_a_volume_holds_the_largest_value(rng):
+    X, maps = rng.normal(size=(2, 5, 6, 7)), np.zeros((2, 5, 6, 7))
+    maps[0, 1, 2, 3] = maps[1, 4, 0, 0] = 1
+    display = AnomalyMapDisplay.from_predictions(X, X, maps)
+    np.testing.assert_array_equal(drawn(display.axes_[0, 0]), X[0, 1])
+    np.testing.assert_array_equal(drawn(display.axes_[1, 1]), X[1, 4])
+    assert display.axes_[2, 1].images[1].get_array()[0, 0] == 1
+
+
+def test_maps_in_a_pipeline(X):
+    rows = 16 * X.reshape(len(X), 64)
+    pipeline = make_pipeline(MinMaxScaler(), ConvAutoencoder(**SMALL, input_shape=(8, 8)))
+    pipeline.fit(rows)
+    display = AnomalyMapDisplay.from_estimator(pipeline, rows, n_images=2)
+    np.testing.assert_array_equal(drawn(display.axes_[0, 1]), 16 * X[1])
+    expected = pipeline[-1].anomaly_map(pipeline[0].transform(rows[:2]))[1].reshape(8, 8)
+    np.testing.assert_allclose(display.axes_[2, 1].images[1].get_array(), expected, rtol=1e-6)
+
+
+def test_all_normal_values_draw(ae, X):
+    display = AnomalyMapDisplay.from_predictions(X[:2], X[:2], 0 * X[:2])
+    assert display.axes_[2, 0].images[1].get_clim() == (0, 1)
+
+
+# Scores -----------------------------------------------------------------------------------------
+
+
+def test_scores_beside_those_expected(ae, X, y):
+    odd = y % 2 == 1
+    display = ScoreDisplay.from_estimator(ae, X, odd, target_names=["even", "odd"])
+    scores = ae.score_samples(X)
+    even, of_odd = (np.mean(scores[part] < ae.offset_) for part in (~odd, odd))
+    assert display.threshold_line_.get_xdata() == [ae.offset_, ae.offset_]
+    texts = legend_texts(display.legend_)
+    assert texts[0].startswith("normal, expected: ")
+    assert texts[1:] == [
+        f"even: {percent(even)} alarms",
+        f"odd: {percent(of_odd)} alarms",
+        "threshold",
+    ]
+    for histogram in display.histograms_:
+        assert histogram.get_data().values.sum() == pytest.approx(1)
+    assert display.rate_axis_.get_xlabel() == "Share of normal samples below"
+
+
+def percent(share):
+    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f} %"
+
+
+def test_the_upper_axis_has_rates_of_false_alarms(X):
+    calibrated = ConvAutoencoder(**SMALL, calibration=0.5).fit(X)
+    display = ScoreDisplay.from_estimator(calibrated, X, false_alarm_rate=0.2)
+    assert display.threshold_line_.get_xdata()[0] == calibrated.threshold(0.2)
+    assert display.rate_axis_.get_xlabel() == "p-value"
+    display.figure_.canvas.draw()
+    ticks = display.rate_axis_.get_xticks()
+    labels = [float(label.get_text()) for label in display.rate_axis_.get_xticklabels()]
+    assert labels[0] == 0.5
+    np.testing.assert_allclose(ticks, [calibrated.threshold(rate) for rate in labels])
+    assert legend_texts(display.legend_)[1].startswith("new: ")
+
+
+def test_scores_alone():
+    display = ScoreDisplay.from_predictions([1.0, 2.0, 3.0])
+    assert display.threshold_line_ is None
+    assert display.rate_axis_ is None
+    assert legend_texts(display.legend_) == ["new"]
+    ScoreDisplay.from_predictions([1.0, 1.0])
+
+
+def test_scores_far_below_are_in_the_first_bin(rng):
+    normal = rng.normal(size=500)
+    scores = [*normal[:97], -1e6, -np.inf, -1e9]
+    display = ScoreDisplay.from_predictions(scores, expected_scores=normal, threshold=-2)
+    first = display.histograms_[1].get_data()
+    assert first.values[0] == pytest.approx(0.03)
+    assert -30 < first.edges[0] < -5
+    assert "holds all below" in display.ax_.get_xlabel()
+
+
+def test_contamination_says_nothing_of_normal_samples(X):
+    ae = ConvAutoencoder(**SMALL, contamination=0.1).fit(X)
+    display = ScoreDisplay.from_estimator(ae, X)
+    assert legend_texts(display.legend_) == ["new: 10 % alarms", "threshold"]
+    assert display.rate_axis_ is None
+
+
+def test_scores_of_a_pipeline(X):
+    rows = X.reshape(len(X), 64)
+    pipeline = make_pipeline(MinMaxScaler(), ConvAutoencoder(**SMALL, input_shape=(8, 8)))
+    display = ScoreDisplay.from_estimator(pipeline.fit(rows), rows)
+    np.testing.assert_array_equal(display.scores, pipeline.score_samples(rows))
+
+
+# Samples ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def vae(X):
+    return ConvVAE(**SMALL).fit(X)
+
+
+@pytest.fixture(scope="module")
+def cvae(X, y):
+    return ConditionalConvVAE(**SMALL).fit(X, y)
+
+
+def columns(display):
+    return [ax.get_title() for ax in display.axes_[0]]
+
+
+def test_samples(vae):
+    display = SampleGridDisplay.from_estimator(vae, n_rows=2, n_columns=3, random_state=0)
+    samples = vae.sample(6, random_state=0)
+    assert display.axes_.shape == (2, 3)
+    np.testing.assert_array_equal(drawn(display.axes_[1, 2]), samples[5])
+    limits = {ax.images[0].get_clim() for ax in display.axes_.ravel()}
+    assert limits == {(samples.min(), samples.max())}
+
+
+def test_a_column_for_each_label(cvae, X):
+    display = SampleGridDisplay.from_estimator(cvae, n_rows=2, random_state=0)
+    assert columns(display) == [str(digit) for digit in range(10)]
+    chosen = SampleGridDisplay.from_estimator(cvae, y=[7, 3], n_rows=2, random_state=0)
+    assert columns(chosen) == ["7", "3"]
+    # A row has one style, whatever the label.
+    np.testing.assert_array_equal(chosen.samples[:, 1], display.samples[:, 3])
+    styles = SampleGridDisplay.from_estimator(cvae, X[:3], y=[1, 2])
+    np.testing.assert_array_equal(styles.samples[:, 1], cvae.reconstruct(X[:3], y=2))
+
+
+def test_traversals(vae, X):
+    display = SampleGridDisplay.from_traversal(vae, X[:1], n_steps=5, components=[3, 1])
+    assert row_labels(display) == ["convvae3", "convvae1"]
+    assert columns(display) == ["\N{MINUS SIGN}2", "\N{MINUS SIGN}1", "0", "+1", "+2"]
+    expected = vae.traverse(X[:1], n_steps=5)
+    np.testing.assert_array_equal(drawn(display.axes_[0, 4]), expected[3, 4])
+    assert len(SampleGridDisplay.from_traversal(vae, n_steps=2).axes_) == max(
+        1, vae.active_units_.sum() or 4
+    )
+
+
+def test_interpolations(vae, X):
+    display = SampleGridDisplay.from_interpolation(vae, X[:2], X[2:4], n_steps=3)
+    assert columns(display) == ["0%", "50%", "100%"]
+    np.testing.assert_array_equal(display.samples, vae.interpolate(X[:2], X[2:4], n_steps=3))
+
+
+def test_samples_of_signals_and_of_a_pipeline(rng):
+    X = 100 + 5 * rng.normal(size=(30, 24))
+    vae = ConvVAE(**SMALL, input_shape=(2, 12), channel_axis=0)
+    pipeline = make_pipeline(MinMaxScaler(), vae).fit(X)
+    display = SampleGridDisplay.from_estimator(
+        pipeline, n_rows=2, n_columns=3, random_state=0, channel_names=["a", "b"]
+    )
+    expected = pipeline[0].inverse_transform(pipeline[1].sample(6, random_state=0))
+    np.testing.assert_allclose(
+        display.axes_[0, 1].lines[1].get_ydata(), expected[1].reshape(2, 12)[1]
+    )
+    assert legend_texts(display.legend_) == ["a", "b"]
+    traversed = SampleGridDisplay.from_traversal(pipeline, X[:1], components=0).samples
+    ends = SampleGridDisplay.from_interpolation(pipeline, X[:1], X[1:2], n_steps=2).samples
+    assert traversed.shape == (1, 8, 2, 12)
+    expected = pipeline.inverse_transform(pipeline.transform(X[:2])).reshape(2, 2, 12)
+    np.testing.assert_allclose(ends[0], expected, rtol=1e-5)
+
+
+def test_errors_of_samples(ae, vae, X):
+    with pytest.raises(TypeError, match="ConvAutoencoder draws no samples; pass a fitted ConvVAE"):
+        SampleGridDisplay.from_estimator(ae)
+    with pytest.raises(TypeError, match="ConvVAE knows no labels"):
+        SampleGridDisplay.from_estimator(vae, y=[1, 2])
+    with pytest.raises(NotFittedError):
+        SampleGridDisplay.from_traversal(ConvVAE())
+
+
+# Training ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(X, y):
+    ae = ConvAutoencoder(**SMALL, net_params={"module__linear_path": False}, calibration=2)
+    return TrainingDisplay.from_estimator(ae, X, y, X_test=X[:20], y_test=y[:20], n_images=3)
+
+
+def test_every_epoch_is_recorded(trained, X):
+    ae = trained.estimator_
+    assert trained.codes.shape == (3, 20, 4)
+    assert trained.reconstructions.shape == (3, 3, 8, 8)
+    np.testing.assert_array_equal(trained.codes[-1], ae.transform(X[:20]))
+    np.testing.assert_array_equal(trained.reconstructions[-1], ae.reconstruct(X[:3]))
+    assert not np.allclose(trained.codes[0], trained.codes[1])
+    # To record changes nothing, and leaves nothing behind.
+    plain = ConvAutoencoder(**ae.get_params(deep=False)).fit(X)
+    np.testing.assert_array_equal(plain.transform(X), ae.transform(X))
+    assert ae.net_params == {"module__linear_path": False}
+    assert ae.net_.callbacks is None
+
+
+def test_reconstructions_of_epochs(trained, X):
+    display = trained.plot()
+    assert row_labels(display) == ["original", "before training", "epoch 1", "epoch 2"]
+    np.testing.assert_array_equal(drawn(display.axes_[0, 1]), X[1])
+    np.testing.assert_array_equal(drawn(display.axes_[3, 1]), trained.reconstructions[2, 1])
+    assert row_labels(display.plot(epochs=[2])) == ["original", "epoch 2"]
+
+
+def test_codes_before_and_after_training(trained, y):
+    display = trained.plot(kind="codes")
+    assert columns(display) == ["before training", "epoch 2"]
+    pca = PCA(2, svd_solver="full").fit(trained.codes[2])
+    before, after = (ax.collections[0].get_offsets() for ax in display.axes_[0])
+    np.testing.assert_allclose(before, pca.transform(trained.codes[0]), atol=1e-5)
+    np.testing.assert_allclose(after, pca.transform(trained.codes[2]), atol=1e-5)
+    assert legend_texts(display.legend_) == [str(digit) for digit in np.unique(y[:20])]
+    assert display.axes_[0, 0].get_legend() is None
+
+
+@pytest.mark.parametrize("kind", ["reconstructions", "codes"])
+def test_animation(trained, kind, tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    trained.animate(kind=kind).save(tmp_path / "epochs.gif", writer="pillow")
+    with Image.open(tmp_path / "epochs.gif") as image:
+        assert image.n_frames == 3  # and the last stays for longer
+
+
+def test_training_of_a_pipeline(X, y):
+    rows = 16 * X.reshape(len(X), 64)
+    cvae = ConditionalConvVAE(**SMALL | {"n_components": 2}, input_shape=(8, 8))
+    display = TrainingDisplay.from_estimator(make_pipeline(MinMaxScaler(), cvae), rows, y)
+    np.testing.assert_array_equal(drawn(display.axes_[0, 2]), 16 * X[2])
+    pipeline = display.estimator_
+    expected = pipeline.inverse_transform(pipeline.transform(rows[:1])).reshape(8, 8)
+    assert display.reconstructions[-1, 0].shape == expected.shape
+    assert display.reconstructions[-1].max() > 5  # in the units of the rows
+    np.testing.assert_array_equal(display.codes[-1], pipeline.transform(rows))
+    assert list(pipeline[-1].classes_) == list(range(10))
+
+
+def test_errors_of_training(trained, X):
+    with pytest.raises(ValueError, match="kind='loss' is unknown"):
+        trained.plot(kind="loss")
+    with pytest.raises(ValueError, match=r"epochs has 3, but the training has epochs 0, .* to 2"):
+        trained.plot(epochs=[3])
+    with pytest.raises(TypeError, match="PCA is not an autoencoder"):
+        TrainingDisplay.from_estimator(PCA(2), X)
+    ae = ConvAutoencoder(**SMALL)
+    with pytest.raises(ValueError, match="samples of shape"):
+        TrainingDisplay.from_estimator(ae, X, X_test=X[:, 1:])
 
 
 # All of them ------------------------------------------------------------------------------------

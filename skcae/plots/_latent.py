@@ -9,7 +9,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._private import check_matplotlib_support
-from ._common import new_axes
+from ._common import PALETTE, class_names, new_axes
 
 
 class LatentDisplay:
@@ -115,12 +115,7 @@ class LatentDisplay:
 
     def _colour_classes(self, y, cmap):
         classes, index = np.unique(y, return_inverse=True)
-        names = classes if self.target_names is None else self.target_names
-        if len(names) != len(classes):
-            raise ValueError(
-                f"target_names has {len(names)} names, but y has {len(classes)} classes; pass a "
-                f"name for each, in the order of the sorted classes."
-            )
+        names = class_names(classes, self.target_names)
         colours = _class_colours(len(classes), cmap)
         self.scatter_.set_facecolor(colours[index])
         self.legend_ = self.ax_.legend(
@@ -303,9 +298,12 @@ def _legend_handles(colours, names):
 def _class_colours(n_classes, cmap=None):
     """RGBA ``(n_classes, 4)``: distinct colours as long as there are some."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_rgba_array
 
+    if cmap is None and n_classes <= len(PALETTE):
+        return to_rgba_array(PALETTE[:n_classes])
     if cmap is None:
-        cmap = "tab10" if n_classes <= 10 else "tab20" if n_classes <= 20 else "turbo"
+        cmap = "tab20" if n_classes <= 20 else "turbo"
     cmap = colormaps.get_cmap(cmap)
     if cmap.N < 256:
         return cmap(np.arange(n_classes) % cmap.N)

@@ -4,10 +4,19 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from .._private import check_matplotlib_support
-from ._common import fitted_autoencoder, line_style
-
-# Between the panels of a grid, in sides of a panel.
-GAP = 0.05
+from ._common import fitted_autoencoder, reconstruct
+from ._panels import (
+    as_panels,
+    channel_legend,
+    check_n_images,
+    draw_panels,
+    feature_channels,
+    fit_figure,
+    fold,
+    make_grid,
+    names_of_channels,
+    values_of,
+)
 
 
 class ReconstructionDisplay:
@@ -32,10 +41,17 @@ class ReconstructionDisplay:
     channel_axis : int, default=None
         Axis of one sample that holds the channels. None: there are no channels.
 
+    channel_names : sequence of str, default=None
+        Names of the channels of signals, up to ten of which get an entry in the legend. None
+        numbers them.
+
     Attributes
     ----------
     axes_ : ndarray of shape (n_rows, n_samples), of matplotlib Axes
         The panels.
+
+    legend_ : matplotlib Legend or None
+        The legend of the channels of signals.
 
     ax_ : matplotlib Axes
         The axes that the panels divide.
@@ -62,11 +78,14 @@ class ReconstructionDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, samples, reconstructions, *, clean=None, channel_axis=None):
+    def __init__(
+        self, samples, reconstructions, *, clean=None, channel_axis=None, channel_names=None
+    ):
         self.samples = samples
         self.reconstructions = reconstructions
         self.clean = clean
         self.channel_axis = channel_axis
+        self.channel_names = channel_names
 
     def plot(self, *, ax=None, channels=None, value_range=None, im_kw=None, line_kw=None):
         """Draw the panels.
@@ -96,18 +115,18 @@ class ReconstructionDisplay:
             The object itself.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
-        rows = {name: self._panels(images, channels) for name, images in self._rows().items()}
-        panels = np.stack(list(rows.values()))
-        signals = panels.ndim == 4
-        aspect = 0.75 if signals else panels.shape[2] / panels.shape[3]
-        self.ax_ = _bounding_axes(ax, *panels.shape[:2], aspect, ticks=signals)
-        self.axes_ = _divide(self.ax_, *panels.shape[:2])
+        rows = self._rows()
+        panels = np.stack([as_panels(x, self.channel_axis, channels) for x in rows.values()])
+        first, truth = panels[0, 0], panels[0]
+        names = names_of_channels(first, self.channel_names, channels)
+        self.ax_, self.axes_ = make_grid(ax, list(rows), len(truth), first)
         self.figure_ = self.ax_.figure
-        if signals:
-            _draw_signals(self.axes_, panels, value_range, line_kw or {})
-        else:
-            _draw_images(self.axes_, panels, value_range or _range(panels[0]), im_kw or {})
-        _label_rows(self.axes_, rows)
+        values = values_of(panels, value_range, like=truth)
+        draw_panels(self.axes_[:-1], panels[:-1], values, im_kw, line_kw)
+        draw_panels(self.axes_[-1:], panels[-1:], values, im_kw, line_kw, behind=truth)
+        self.legend_ = channel_legend(self.ax_, names)
+        if ax is None:
+            fit_figure(self.ax_)
         return self
 
     def _rows(self):
@@ -116,28 +135,15 @@ class ReconstructionDisplay:
             return {"original": self.samples, "reconstruction": self.reconstructions}
         return {"clean": self.clean, "noisy": self.samples, "denoised": self.reconstructions}
 
-    def _panels(self, images, channels):
-        """``(n, L, n_channels)`` or ``(n, H, W, 1 or 3)``."""
-        images = _channels_last(np.asarray(images), self.channel_axis)
-        if channels is not None:
-            images = images[..., np.atleast_1d(channels)]
-        if images.ndim == 5:
-            images = images[:, images.shape[1] // 2]
-        if images.ndim == 4 and images.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"the images have {images.shape[-1]} channels, but 1 (grey) or 3 (RGB) can be "
-                f"shown; pass those to show, as in channels=0 or channels=(0, 1, 2)."
-            )
-        return images
-
     @classmethod
     def from_estimator(
         cls,
         estimator,
         X,
         *,
-        n_images=10,
+        n_images=None,
         clean=None,
+        channel_names=None,
         ax=None,
         channels=None,
         value_range=None,
@@ -155,11 +161,15 @@ class ReconstructionDisplay:
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Rows or images; noisy ones if `clean` is given.
 
-        n_images : int, default=10
-            Number of samples to draw, from the first on.
+        n_images : int, default=None
+            Number of samples to draw, from the first on. None is 10, or 4 of signals.
 
         clean : array-like of the shape of `X`, default=None
             The samples before noise was added.
+
+        channel_names : sequence of str, default=None
+            Names of the channels of signals. None takes what the feature names of each channel
+            begin with, or numbers them.
 
         ax : matplotlib Axes, default=None
             Axes to divide into the panels. None makes a new figure.
@@ -175,14 +185,17 @@ class ReconstructionDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         autoencoder = fitted_autoencoder(estimator)
         check_consistent_length(X, clean)
-        X = X[: _check_n_images(n_images)]
+        shape, channel_axis = autoencoder.input_shape_, autoencoder.channel_axis
+        n_images = check_n_images(n_images, shape, channel_axis)
+        X = X[:n_images]
         return cls.from_predictions(
             X,
-            _reconstruct(estimator, X),
+            reconstruct(estimator, X),
             n_images=n_images,
             clean=None if clean is None else clean[:n_images],
-            input_shape=autoencoder.input_shape_,
-            channel_axis=autoencoder.channel_axis,
+            input_shape=shape,
+            channel_axis=channel_axis,
+            channel_names=channel_names or feature_channels(autoencoder),
             ax=ax,
             channels=channels,
             value_range=value_range,
@@ -196,10 +209,11 @@ class ReconstructionDisplay:
         X,
         X_hat,
         *,
-        n_images=10,
+        n_images=None,
         clean=None,
         input_shape=None,
         channel_axis=None,
+        channel_names=None,
         ax=None,
         channels=None,
         value_range=None,
@@ -216,8 +230,8 @@ class ReconstructionDisplay:
         X_hat : array-like of the shape of `X`
             Their reconstructions, by any method: rows or images.
 
-        n_images : int, default=10
-            Number of samples to draw, from the first on.
+        n_images : int, default=None
+            Number of samples to draw, from the first on. None is 10, or 4 of signals.
 
         clean : array-like of the shape of `X`, default=None
             The samples before noise was added.
@@ -227,6 +241,9 @@ class ReconstructionDisplay:
 
         channel_axis : int, default=None
             Axis of one sample that holds the channels. None: there are no channels.
+
+        channel_names : sequence of str, default=None
+            Names of the channels of signals. None numbers them.
 
         ax : matplotlib Axes, default=None
             Axes to divide into the panels. None makes a new figure.
@@ -240,121 +257,15 @@ class ReconstructionDisplay:
             What was drawn.
         """
         check_consistent_length(X, X_hat, clean)
-        shown = slice(_check_n_images(n_images))
-        shape = np.shape(X[shown])[1:] if input_shape is None else tuple(input_shape)
+        shape = np.shape(X[:1])[1:] if input_shape is None else tuple(input_shape)
+        shown = slice(check_n_images(n_images, shape, channel_axis))
         display = cls(
-            _fold("X", X[shown], shape),
-            _fold("X_hat", X_hat[shown], shape),
-            clean=None if clean is None else _fold("clean", clean[shown], shape),
+            fold("X", X[shown], shape),
+            fold("X_hat", X_hat[shown], shape),
+            clean=None if clean is None else fold("clean", clean[shown], shape),
             channel_axis=channel_axis,
+            channel_names=channel_names,
         )
         return display.plot(
             ax=ax, channels=channels, value_range=value_range, im_kw=im_kw, line_kw=line_kw
         )
-
-
-def _reconstruct(estimator, X):
-    if hasattr(estimator, "reconstruct"):
-        return estimator.reconstruct(X)
-    return estimator.inverse_transform(estimator.transform(X))
-
-
-def _check_n_images(n_images):
-    if n_images < 1:
-        raise ValueError(f"n_images={n_images!r} leaves nothing to draw; pass 1 or more.")
-    return n_images
-
-
-def _fold(name, X, shape):
-    """Rows or images to images ``(n_samples, *shape)``."""
-    X = np.asarray(X)
-    if np.prod(X.shape[1:]) != np.prod(shape):
-        raise ValueError(
-            f"{name} has {np.prod(X.shape[1:])} values a sample, which do not fill the shape "
-            f"{shape}; pass what the autoencoder was given or gave back, or another input_shape."
-        )
-    return X.reshape(len(X), *shape)
-
-
-def _channels_last(images, channel_axis):
-    """``(n, *spatial, n_channels)``."""
-    if channel_axis is None:
-        return images[..., np.newaxis]
-    n_axes = images.ndim - 1
-    if not -n_axes <= channel_axis < n_axes:
-        raise ValueError(
-            f"channel_axis={channel_axis} is out of range for samples of shape "
-            f"{images.shape[1:]}; pass the index of one of their axes, or None."
-        )
-    return np.moveaxis(images, range(1, n_axes + 1)[channel_axis], -1)
-
-
-def _range(images):
-    return float(images.min()), float(images.max())
-
-
-def _bounding_axes(ax, n_rows, n_columns, aspect, ticks):
-    """Axes without lines whose sides suit a grid of panels of this height over width."""
-    width, height = n_columns + GAP * (n_columns - 1), aspect * (n_rows + GAP * (n_rows - 1))
-    if ax is None:
-        panel = min(max(10 / n_columns, 0.8), 2.0)
-        ax = _axes_with_margins(panel * width, panel * height, ticks)
-    ax.set_axis_off()
-    ax.set_box_aspect(height / width)
-    ax.set_anchor("E")  # what is left over in width serves the labels of the rows
-    return ax
-
-
-def _axes_with_margins(width, height, ticks):
-    """Axes of that size in inches, with room for the labels of rows and perhaps of ticks."""
-    from matplotlib import pyplot as plt
-
-    em = plt.rcParams["font.size"] / 72
-    left, bottom, rest = (11 * em, 2 * em, em) if ticks else (8 * em, em / 2, em / 2)
-    size = np.array([width + left + rest, height + bottom + rest])
-    box = np.array([[left, bottom], [width, height]]) / size
-    return plt.figure(figsize=size).add_axes(box.ravel())
-
-
-def _divide(ax, n_rows, n_columns):
-    """A grid of axes ``(n_rows, n_columns)`` inside ``ax``."""
-    width, height = 1 / (n_columns + GAP * (n_columns - 1)), 1 / (n_rows + GAP * (n_rows - 1))
-    panels = np.empty((n_rows, n_columns), dtype=object)
-    for i, j in np.ndindex(panels.shape):
-        corner = j * (1 + GAP) * width, (n_rows - 1 - i) * (1 + GAP) * height
-        panels[i, j] = ax.inset_axes([*corner, width, height])
-    return panels
-
-
-def _label_rows(axes, names):
-    for ax, name in zip(axes[:, 0], names, strict=True):
-        ax.set_ylabel(name, rotation=0, ha="right", va="center")
-
-
-def _draw_images(axes, panels, value_range, im_kw):
-    """Images ``(n_rows, n, H, W, 1 or 3)`` on one range of values."""
-    low, high = value_range
-    style = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"} | im_kw
-    for index, ax in np.ndenumerate(axes):
-        image = panels[index]
-        if image.shape[-1] == 1:
-            image = image[..., 0]
-        else:
-            image = np.clip((image - low) / ((high - low) or 1.0), 0, 1)
-        ax.imshow(image, **style)
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-
-
-def _draw_signals(axes, panels, value_range, line_kw):
-    """Signals ``(n_rows, n, L, n_channels)`` on one pair of axes limits."""
-    low, high = value_range or _range(panels)
-    margin = 0 if value_range else 0.05 * (high - low or 1.0)
-    last = len(axes) - 1
-    for (i, j), ax in np.ndenumerate(axes):
-        if i == last:
-            ax.plot(panels[0, j], color="0.75", linewidth=1.0)
-        ax.plot(panels[i, j], **line_style({"linewidth": 1.0}, line_kw))
-        ax.set(ylim=(low - margin, high + margin), xmargin=0)
-        ax.locator_params(nbins=3)
-        ax.tick_params(labelleft=j == 0, labelbottom=i == last)
