@@ -21,6 +21,9 @@ from ._parameters import (
 )
 from ._private import CallbackSupportMixin, fit_context, with_callbacks
 
+# Where the pages of the documentation are; the HTML of an estimator links to its own.
+DOCUMENTATION = "https://skcae.github.io/skcae/"
+
 
 class BaseAutoencoder(
     CallbackSupportMixin,
@@ -31,6 +34,9 @@ class BaseAutoencoder(
     BaseEstimator,
 ):
     """Everything that the autoencoders share; each leaf lists its own parameters."""
+
+    _doc_link_module = "skcae"
+    _doc_link_template = DOCUMENTATION + "api/{estimator_module}.{estimator_name}.html"
 
     # What to do with samples that are given as `y`.
     _instead_of_y = (
@@ -205,6 +211,14 @@ class BaseAutoencoder(
         counts = layers[["parameters", "statistics"]].sum()
         layers.loc["total"] = ["", "", *counts]
         return layers
+
+    def _html_repr(self):
+        """What notebooks show; of a fitted estimator with the layers of its network."""
+        html = super()._html_repr()
+        if not hasattr(self, "net_"):
+            return html
+        layers = self.summary().to_html(border=0)
+        return f"{html}<details><summary>Network</summary>{layers}</details>"
 
     @property
     def device_(self):

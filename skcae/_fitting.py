@@ -207,7 +207,7 @@ class Fitting(Finishing):
             patience=self.n_iter_no_change if stopping else None,
             streaming=streaming,
             pilot=pilot,
-            observers=[] if pilot else [*observers, *self._progress(epochs)],
+            observers=[*observers, *self._progress(epochs, pilot)],
         ).train(inputs, targets, train, valid)
         if linear and len(held_out):
             weigh_network(net, inputs, held_out)
@@ -298,13 +298,16 @@ class Fitting(Finishing):
         if net.linear_path is not None:
             start_at_components(net, take_rows(rows, train))
         epochs = math.ceil(share_of_epochs * self.max_epochs)
-        self._make_trainer(net, epochs, pilot=True).train(inputs, None, train, train[:0])
+        trainer = self._make_trainer(
+            net, epochs, pilot=True, observers=self._progress(epochs, pilot=True)
+        )
+        trainer.train(inputs, None, train, train[:0])
         return weigh_network(net, inputs, held_out)
 
-    def _progress(self, epochs):
+    def _progress(self, epochs, pilot=False):
         """What prints: of several processes only the first."""
         first = rank_and_size()[0] == 0
-        return [Progress(epochs)] if self.verbose and first else []
+        return [Progress(epochs, pilot)] if self.verbose and first else []
 
     def _to_train(self, net, rows, target, streaming):
         """Inputs and targets as the trainer reads them; None are the inputs themselves."""

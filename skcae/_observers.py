@@ -1,4 +1,4 @@
-"""Who hears of the epochs of a training: a line of progress, and scikit-learn's callbacks."""
+"""Who hears of the epochs of a training: lines and bars of progress, scikit-learn's callbacks."""
 
 import sys
 import time
@@ -6,25 +6,43 @@ import time
 from ._net._skorch import StopTraining
 from ._private import callback_context
 
+# Seconds after which an epoch shows a bar.
+DELAY = 0.5
+
 
 class Progress:
-    """Prints a line an epoch.
+    """Prints a line an epoch, and in terminals and notebooks shows a bar within long ones.
 
     Parameters
     ----------
     epochs : int
         How many there will be.
+    pilot : bool
+        Whether this is a training on a part of the rows that tells something about the whole one,
+        so that it has bars but no lines.
     """
 
-    def __init__(self, epochs):
+    def __init__(self, epochs, pilot=False):
         self.epochs, self.started, self.done = epochs, time.perf_counter(), 0
+        self.pilot, self.bar = pilot, None
 
-    def begin_epoch(self, net):
-        pass
+    def begin_epoch(self, net, n_steps):
+        width = len(str(self.epochs))
+        epoch = f"epoch {self.done + 1:{width}d}/{self.epochs}"
+        self.bar = make_bar(f"part of X, {epoch}" if self.pilot else epoch, n_steps)
+
+    def end_step(self, net):
+        if self.bar is not None:
+            self.bar.update()
 
     def end_epoch(self, net):
         self.done += 1
-        row, width = net.history[-1], len(str(self.epochs))
+        self.close()
+        if not self.pilot:
+            self._print_line(net.history[-1])
+
+    def _print_line(self, row):
+        width = len(str(self.epochs))
         elapsed = time.perf_counter() - self.started
         left = elapsed / self.done * (self.epochs - self.done)
         losses = "  ".join(
@@ -36,8 +54,23 @@ class Progress:
         sys.stdout.write(line)
         sys.stdout.flush()
 
+    def close(self):
+        """Take the bar away, of an epoch that is interrupted too."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
     def end_training(self, net):
-        pass
+        self.close()
+
+
+def make_bar(text, n_steps):
+    """A bar of tqdm, or None where neither a terminal nor a notebook would show it."""
+    from tqdm import auto, notebook  # asks where it runs, and whether widgets are installed
+
+    if not (issubclass(auto.tqdm, notebook.tqdm_notebook) or sys.stderr.isatty()):
+        return None
+    return auto.tqdm(desc=text, total=n_steps, unit="batch", leave=False, delay=DELAY)
 
 
 def _clock(seconds):
@@ -66,9 +99,12 @@ class CallbackBridge:
         self.data = {"X": X, "y": y}
         context.call_on_fit_task_begin(estimator=estimator, **self.data)
 
-    def begin_epoch(self, net):
+    def begin_epoch(self, net, n_steps):
         self.epoch = self.context.subcontext(task_name="epoch")
         self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_step(self, net):
+        pass
 
     def end_epoch(self, net):
         if self._end(self.epoch, net):

@@ -2,9 +2,10 @@
 
 Nothing else in the package imports such names. Our classes define or call a few that their bases
 look up. Of scikit-learn: `_parameter_constraints`, `_validate_params` and `_get_param_names`,
-without which parameters are not checked; `_n_features_out`, without which codes have no names. Of
-skorch: `_default_callbacks`, without which it prints; `_get_module`, without which `save_params`
-writes no units (a test tells).
+without which parameters are not checked; `_n_features_out`, without which codes have no names;
+`_doc_link_module`, `_doc_link_template` and, from 1.7 on, `_html_repr`, without which notebooks
+show neither a link to the documentation nor the network. Of skorch: `_default_callbacks`, without
+which it prints; `_get_module`, without which `save_params` writes no units (a test tells).
 """
 
 import ctypes

@@ -1,11 +1,14 @@
 """What a scikit-learn user relies on, told once for all estimators."""
 
 import copy
+import io
 import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+import tomllib
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -13,7 +16,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -606,6 +609,25 @@ def test_verbose_prints_a_line_an_epoch(make, X, capsys):
     assert len({line.index("validation") for line in lines}) == 1
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_bars_within_epochs_in_a_terminal_only(X, monkeypatch, capsys, stream):
+    monkeypatch.setattr("skcae._observers.DELAY", 0)  # seconds until a bar is shown
+    monkeypatch.setattr("sys.stderr", stream())
+    ae = ConvAutoencoder(4, max_epochs=2, batch_size=20, random_state=0, input_shape=(8, 8))
+    Z = clone(ae).fit(X).transform(X)
+    assert not sys.stderr.getvalue()
+    np.testing.assert_array_equal(ae.set_params(verbose=1).fit(X).transform(X), Z)
+    shown = sys.stderr.getvalue()
+    assert ("\repoch 2/2:   0%" in shown) == (stream is Terminal)
+    assert not shown or shown.endswith("\r")  # nothing is left behind
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_summary_counts_parameters(make_with_loss, X):
     ae = make_with_loss(net_params={"module__linear_path": False}).fit(X)
     summary = ae.summary()
@@ -644,6 +666,15 @@ def test_representations_do_not_fail(fitted):
     assert "n_components=4" in repr(fitted)
     assert type(fitted).__name__ in fitted._repr_html_()
     assert "train_loss" in str(fitted.history_)
+
+
+def test_notebooks_show_a_link_and_the_network(fitted):
+    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    site = pyproject["project"]["urls"]["Documentation"]
+    assert f'href="{site}api/skcae.{type(fitted).__name__}.html"' in fitted._repr_html_()
+    if hasattr(BaseEstimator, "_html_repr"):  # from scikit-learn 1.7 on
+        assert "ConvTranspose2d" in fitted._repr_mimebundle_()["text/html"]
+        assert "ConvTranspose2d" not in clone(fitted)._repr_html_()
 
 
 def test_scores_find_anomalies_on_digits(digits):

@@ -43,8 +43,8 @@ class Trainer:
     pilot : bool
         Whether this decides about a training that follows, so that nobody is warned.
     observers : sequence of object
-        Hear of the begin and the end of each epoch, and of the end; one that raises
-        :class:`StopTraining` ends the training.
+        Hear of the begin and the end of each epoch, of the steps in it, and of the end; one that
+        raises :class:`StopTraining` at the end of an epoch ends the training.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Trainer:
         with net.isolate(net.batch_size), compiled:
             try:
                 for _ in range(self.epochs):
-                    self._tell("begin_epoch")
+                    self._tell("begin_epoch", self.n_steps // self.epochs)
                     self._run_epoch(X, y, train, valid)
                     self._tell("end_epoch")
                     self._check_progress()
@@ -102,9 +102,9 @@ class Trainer:
         if net.history and not self.pilot:
             self._check_end(y.array if isinstance(y, Rows) else X.array)
 
-    def _tell(self, event):
+    def _tell(self, event, *details):
         for observer in self.observers:
-            getattr(observer, event)(self.net)
+            getattr(observer, event)(self.net, *details)
 
     def _run_epoch(self, X, y, train, valid):
         net, started = self.net, time.perf_counter()
@@ -150,6 +150,7 @@ class Trainer:
             losses[i] = self._run_step(
                 *net.prepare(*net.augment(x, target)), self._advance(), weight
             )
+            self._tell("end_step")
         sizes = torch.tensor([len(part) for part in own], dtype=torch.float64)
         return sum_over_processes(losses @ to_device(sizes, net.device)) / len(index)
 
