@@ -728,6 +728,14 @@ def test_scores_of_a_pipeline(X):
     np.testing.assert_array_equal(display.scores, pipeline.score_samples(rows))
 
 
+@pytest.mark.parametrize("scores", [[], [1.0, np.nan], [-np.inf, -np.inf]])
+def test_errors_of_scores(scores):
+    with pytest.raises(ValueError, match="pass what score_samples returns"):
+        ScoreDisplay.from_predictions(scores)
+    with pytest.raises(ValueError, match="bins=0 leaves nothing to draw"):
+        ScoreDisplay.from_predictions([1.0], bins=0)
+
+
 # Samples ----------------------------------------------------------------------------------------
 
 
@@ -806,6 +814,12 @@ def test_errors_of_samples(ae, vae, X):
         SampleGridDisplay.from_estimator(ae)
     with pytest.raises(TypeError, match="ConvVAE knows no labels"):
         SampleGridDisplay.from_estimator(vae, y=[1, 2])
+    with pytest.raises(ValueError, match=r"components=\[4\] are not all of the 4 of the code"):
+        SampleGridDisplay.from_traversal(vae, components=4)
+    with pytest.raises(ValueError, match="column_names has 1 names for 2"):
+        SampleGridDisplay(X[np.newaxis, :2], column_names=["a"]).plot()
+    with pytest.raises(ValueError, match="channel_names has 1 names, but channel 1 is drawn"):
+        SampleGridDisplay(X[np.newaxis, :1, :2], channel_axis=0, channel_names=["a"]).plot()
     with pytest.raises(NotFittedError):
         SampleGridDisplay.from_traversal(ConvVAE())
 

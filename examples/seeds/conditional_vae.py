@@ -16,11 +16,11 @@ known class, and the log-likelihood of the test images given their label.
 """
 
 import numpy as np
-from matplotlib import pyplot as plt
 from sklearn.neighbors import KNeighborsClassifier
 
 from skcae import ConditionalConvVAE
 from skcae.datasets import fetch_mnist
+from skcae.plots import SampleGridDisplay
 
 NETWORK = {
     "n_components": None,
@@ -47,16 +47,6 @@ PARAMETERS = {"decoder": 298_005, "both": 306_005}
 def make_estimator(condition="both", **overrides):
     """The conditional variational autoencoder, for images of 28 x 28 in [0, 1]."""
     return ConditionalConvVAE(condition=condition, **NETWORK).set_params(**overrides)
-
-
-def grid(samples):
-    """A figure of ``(10, 10, 28, 28)`` samples, a column for each class."""
-    figure, ax = plt.subplots(figsize=(6, 6.3), layout="constrained")
-    ax.imshow(samples.transpose(0, 2, 1, 3).reshape(280, 280), cmap="gray", vmin=0, vmax=1)
-    ax.set(xticks=np.arange(14, 280, 28), xticklabels=range(10), yticks=[], xlabel="label")
-    ax.xaxis.set_label_position("top")
-    ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    return figure
 
 
 def main():
@@ -90,7 +80,8 @@ def main():
                 f"{(posterior.argmax(1) == y_test[:2000]).mean():.4f}",
             ),
         ]
-        save(grid(samples[:100].reshape(10, 10, 28, 28)), args.output / f"003_{condition}.png")
+        grid = SampleGridDisplay.from_estimator(vae, n_rows=10, random_state=0)
+        save(grid.figure_, args.output / f"003_{condition}.png")
     own = judge.score(X_test[:2000].reshape(2000, -1), y_test[:2000])
     report(("", "seed 003", "here"), *table, ("the judge on real images", "-", f"{own:.4f}"))
 

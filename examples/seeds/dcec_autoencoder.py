@@ -18,12 +18,10 @@ International Conference on Neural Information Processing, 373-382.
 """
 
 import numpy as np
-from matplotlib import pyplot as plt
-from matplotlib.animation import PillowWriter
 
 from skcae import ConvAutoencoder
 from skcae.datasets import fetch_mnist
-from skcae.plots import ReconstructionDisplay
+from skcae.plots import ReconstructionDisplay, TrainingDisplay
 
 
 def make_estimator(**overrides):
@@ -49,33 +47,14 @@ def make_estimator(**overrides):
     ).set_params(**overrides)
 
 
-def animate(frames, X, path):
-    """A GIF of reconstructions of ``X``, one frame an epoch; it rests on the last."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure, ax = plt.subplots(figsize=(9, 1.9), layout="constrained")
-    writer = PillowWriter(fps=2)
-    with writer.saving(figure, path, dpi=100):
-        for epoch, X_hat in enumerate(frames, start=1):
-            ax.clear()
-            ReconstructionDisplay.from_predictions(X, X_hat, ax=ax)
-            ax.set_title(f"epoch {epoch}")
-            for _ in range(5 if epoch == len(frames) else 1):
-                writer.grab_frame()
-    plt.close(figure)
-    print(f"saved {path}")
-
-
 def main():
     from _common import arguments, count, load, report, save
 
     args = arguments(__doc__, epochs=10)
     X, X_test, _ = load(fetch_mnist, args.samples)
-    ae = make_estimator(precision=args.precision)
-    frames = []
-    for epoch in range(1, args.epochs + 1):
-        ae.partial_fit(X)
-        frames.append(ae.reconstruct(X_test[:10]))
-        print(f"epoch {epoch}  loss {ae.loss_curve_[-1]:.5f}", flush=True)
+    ae = make_estimator(max_epochs=args.epochs, precision=args.precision, verbose=1)
+    training = TrainingDisplay.from_estimator(ae, X, X_test=X_test[:10])
+    ae = training.estimator_
     mse = np.mean((ae.reconstruct(X_test) - X_test) ** 2)
     report(
         ("", "seed 003", "here"),
@@ -84,7 +63,9 @@ def main():
         ("cross-entropy a pixel, test", "-", f"{-ae.score(X_test):.5f}"),
         ("squared error a pixel, test", "-", f"{mse:.5f}"),
     )
-    animate(frames, X_test[:10], args.output / "003_epochs.gif")
+    args.output.mkdir(parents=True, exist_ok=True)
+    training.animate().save(args.output / "003_epochs.gif", writer="pillow")
+    print(f"saved {args.output / '003_epochs.gif'}")
     display = ReconstructionDisplay.from_estimator(ae, X_test)
     save(display.figure_, args.output / "003_reconstructions.png")
 

@@ -14,12 +14,9 @@ Result of the original
     loss 0.3318.
 """
 
-from matplotlib import pyplot as plt
-from sklearn.base import clone
-
 from skcae import ConvAutoencoder
 from skcae.datasets import fetch_fashion_mnist
-from skcae.plots import LatentDisplay, ReconstructionDisplay
+from skcae.plots import ReconstructionDisplay, TrainingDisplay
 
 
 def make_estimator(**overrides):
@@ -50,18 +47,18 @@ def make_estimator(**overrides):
     ).set_params(**overrides)
 
 
-def untrained(estimator, X):
-    """The same network with its initial weights: one step of no size."""
-    return clone(estimator).set_params(max_epochs=1, learning_rate=1e-12, verbose=0).fit(X[:64])
-
-
 def main():
     from _common import arguments, count, load, report, save
 
     args = arguments(__doc__, epochs=10)
     X, X_test, y_test = load(fetch_fashion_mnist, args.samples)
     ae = make_estimator(max_epochs=args.epochs, precision=args.precision, verbose=1)
-    before, after = untrained(ae, X), ae.fit(X)
+    names = fetch_fashion_mnist("test").target_names
+    training = TrainingDisplay.from_estimator(
+        ae, X, X_test=X_test, y_test=y_test, target_names=names, kind="codes"
+    )
+    save(training.figure_, args.output / "004_codes.png")
+    ae = training.estimator_
     report(
         ("", "seed 004", "here"),
         ("parameters", 22_331, count(ae)),
@@ -69,17 +66,6 @@ def main():
         ("cross-entropy a pixel, training", "0.3318", f"{ae.loss_curve_[-1]:.4f}"),
         ("cross-entropy a pixel, test", "-", f"{-ae.score(X_test):.4f}"),
     )
-
-    names = fetch_fashion_mnist("test").target_names
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    displays = [
-        LatentDisplay.from_estimator(estimator, X_test, y_test, target_names=names, ax=ax)
-        for ax, estimator in zip(axes, (before, after), strict=True)
-    ]
-    displays[0].legend_.remove()
-    axes[0].set_title("before training")
-    axes[1].set_title("after training")
-    save(figure, args.output / "004_codes.png")
     display = ReconstructionDisplay.from_estimator(ae, X_test)
     save(display.figure_, args.output / "004_reconstructions.png")
 

@@ -189,7 +189,12 @@ def names_of_channels(panel, names, channels):
     n_lines = panel.shape[-1]
     if panel.ndim != 2 or not 1 < n_lines <= len(PALETTE):
         return []
-    shown = range(n_lines) if channels is None else np.atleast_1d(channels)
+    shown = np.arange(n_lines) if channels is None else np.atleast_1d(channels)
+    if names is not None and len(names) <= shown.max():
+        raise ValueError(
+            f"channel_names has {len(names)} names, but channel {shown.max()} is drawn; pass a "
+            f"name for each channel of a sample."
+        )
     return [f"channel {i}" if names is None else str(names[i]) for i in shown]
 
 

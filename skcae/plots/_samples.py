@@ -115,10 +115,8 @@ class SampleGridDisplay:
         panels = as_panels(samples.reshape(-1, *sample), self.channel_axis, channels)
         first, panels = panels[0], panels.reshape(*grid, *panels.shape[1:])
         channel_names = names_of_channels(first, self.channel_names, channels)
-        rows, columns = (
-            [""] * n if names is None else names
-            for n, names in zip(grid, (self.row_names, self.column_names), strict=True)
-        )
+        rows = _names("row_names", self.row_names, grid[0])
+        columns = _names("column_names", self.column_names, grid[1])
         self.ax_, self.axes_ = make_grid(ax, rows, grid[1], first)
         self.figure_ = self.ax_.figure
         draw_panels(self.axes_, panels, values_of(panels, value_range), im_kw, line_kw)
@@ -180,7 +178,7 @@ class SampleGridDisplay:
         steps, vae = _split_vae(estimator)
         names = None
         if hasattr(vae, "classes_"):
-            labels = vae.classes_ if y is None else np.asarray(y)
+            labels = vae.classes_ if y is None else np.atleast_1d(y)
             names = [str(label) for label in labels]
             samples = _sample_labels(vae, steps, X, labels, n_rows, random_state)
         else:
@@ -240,6 +238,11 @@ class SampleGridDisplay:
             components = np.flatnonzero(vae.active_units_)
             components = components if len(components) else np.arange(len(samples))
         components = np.atleast_1d(components)
+        if not np.isin(components, np.arange(len(samples))).all():
+            raise ValueError(
+                f"components={components.tolist()} are not all of the {len(samples)} of the code; "
+                f"pass indices from 0 to {len(samples) - 1}."
+            )
         names = vae.get_feature_names_out()[components]
         values = [_signed(value) for value in np.linspace(-span, span, n_steps)]
         samples = samples[components]
@@ -294,6 +297,14 @@ class SampleGridDisplay:
             channel_names=channel_names or feature_channels(vae),
         )
         return display.plot(**plot_kw)
+
+
+def _names(parameter, names, n):
+    if names is None:
+        return [""] * n
+    if len(names) != n:
+        raise ValueError(f"{parameter} has {len(names)} names for {n}; pass a name for each.")
+    return names
 
 
 def _split_vae(estimator):

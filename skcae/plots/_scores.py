@@ -1,7 +1,7 @@
 """Scores of samples, and the threshold below which they are outliers."""
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, column_or_1d
 
 from .._private import check_matplotlib_support
 from ._common import PALETTE, class_names, fitted_autoencoder, new_axes
@@ -111,6 +111,8 @@ class ScoreDisplay:
             The object itself.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
+        if bins < 1:
+            raise ValueError(f"bins={bins!r} leaves nothing to draw; pass 1 or more.")
         classes, expected = self._classes(), self._expected()
         edges = self._edges(bins)
         self.ax_ = new_axes((5.5, 4.2)) if ax is None else ax
@@ -142,7 +144,11 @@ class ScoreDisplay:
     def _name_histograms(self):
         """A legend below the axes, where it hides nothing."""
         return self.ax_.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            borderaxespad=3.6,  # ems, for the ticks and the label
+            ncols=2,
+            frameon=False,
         )
 
     def _draw_rates(self, expected, edges):
@@ -161,11 +167,11 @@ class ScoreDisplay:
 
     def _expected(self):
         expected = self.expected_scores
-        return None if expected is None or not len(expected) else np.asarray(expected, float)
+        return None if expected is None else _check_scores("expected_scores", expected)
 
     def _classes(self):
         """Scores by the name of their class."""
-        scores = np.asarray(self.scores, float)
+        scores = _check_scores("scores", self.scores)
         if self.y is None:
             return {"new": scores}
         classes, index = np.unique(np.asarray(self.y), return_inverse=True)
@@ -295,6 +301,16 @@ class ScoreDisplay:
             calibrated=calibrated,
         )
         return display.plot(ax=ax, bins=bins)
+
+
+def _check_scores(name, scores):
+    """An array of numbers, one at least of them finite."""
+    scores = column_or_1d(scores, dtype=float)
+    if np.isnan(scores).any() or not np.isfinite(scores).any():
+        raise ValueError(
+            f"{name} contains NaN, or nothing that is finite; pass what score_samples returns."
+        )
+    return scores
 
 
 def _expected_scores(autoencoder):
