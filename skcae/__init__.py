@@ -15,6 +15,7 @@ plots        displays of reconstructions, loss curves and codes
 
 from ._autoencoder import ConvAutoencoder, DenoisingConvAutoencoder
 from ._conditional import ConditionalConvVAE
+from ._export import export_onnx
 from ._vae import ConvVAE
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "ConvVAE",
     "DenoisingConvAutoencoder",
     "__version__",
+    "export_onnx",
 ]
 __version__ = "0.2.0.dev0"

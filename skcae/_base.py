@@ -12,6 +12,7 @@ from ._data._layout import advise_shape
 from ._data._validation import check_range, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
+from ._net._module import make_module
 from ._parameters import (
     MOVED,
     copy_net_params,
@@ -193,6 +194,39 @@ class BaseAutoencoder(
     def score(self, X, y=None, sample_weight=None):
         refuse_target(X, y, self._instead_of_y)
         return super().score(X, y, sample_weight)
+
+    def to_module(self, output="codes"):
+        """Make a PyTorch module of what was fitted: samples in the units of `X` in, results out.
+
+        It has standardizing, network, densities and threshold in it, and works alone: with
+        :func:`torch.export.export`, in other modules, or in a file for other programs, which
+        :func:`~skcae.export_onnx` writes and checks.
+
+        Parameters
+        ----------
+        output : {"codes", "reconstruction", "score", "alarm"}, default="codes"
+            What it gives: what `transform`, `reconstruct` or `score_samples` returns. "alarm"
+            gives a tuple: whether `predict` calls the sample an outlier, its score, and, of a
+            calibrated estimator, a p-value, the largest that `p_values` may return for that
+            score. So ``p_value <= rate`` keeps the rate, and now and then misses an alarm that
+            ``predict(X, false_alarm_rate=rate)`` gives.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            For inference, on the CPU; it shares nothing with the estimator. Its argument is a
+            tensor of samples of the shape and the units of the `X` given to `fit`. That of a
+            `ConditionalConvVAE` takes their labels as a second one, int64, as in
+            ``transform(X, y)``, and decodes under them; labels that are no whole numbers stand
+            for their places in `classes_`. Values are not checked: NaN is an alarm.
+        """
+        check_is_fitted(self)
+        return make_module(output, self.net_, self.offset_, **self._module_options())
+
+    def _module_options(self):
+        """What a module has beside the net: nets and scores of the calibration, for p-values."""
+        calibration = getattr(self, "calibration_", None)
+        return {"parts": () if calibration is None else calibration.parts}
 
     # Reading the result ---------------------------------------------------------------------
 

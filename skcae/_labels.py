@@ -39,6 +39,10 @@ class Labelled:
         inputs, _ = super()._to_train(net, rows, None, streaming)
         return inputs, Labels(target, len(self.classes_), net.device)
 
+    def _module_options(self):
+        # No p-values: those of the calibration are of scores without labels.
+        return {"classes": whole_labels(self.classes_)}
+
     def _labels_of(self, target):
         return target
 
@@ -106,6 +110,12 @@ def label_indices(y, classes, rows):
             f"y has the unknown label {unknown!r}; the classes are {as_list(classes)}."
         )
     return indices.astype(np.int64)
+
+
+def whole_labels(classes):
+    """Classes as whole numbers, or, where they are others, their places."""
+    whole = classes.dtype.kind in "biuf" and np.all(classes == np.rint(classes))
+    return classes.astype(np.int64) if whole else np.arange(len(classes))
 
 
 def as_list(classes):

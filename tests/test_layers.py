@@ -13,7 +13,7 @@ PACKAGE = Path(skcae.__file__).parent
 # From the top floor down, as the contributing page draws them. A file may import from those to its
 # left in its own row too.
 ROWS = [
-    ["_generative", "_autoencoder", "_vae", "_conditional", "__init__"],
+    ["_generative", "_autoencoder", "_vae", "_conditional", "_export", "__init__"],
     ["_finishing", "_fitting", "_detector", "_base"],
     ["_parameters", "_calibration", "_observers", "_labels"],
     ["_net"],
@@ -33,7 +33,7 @@ WITHIN = {
     "_net": [
         *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_tiles", "_build"),
         *("_reference", "_state", "_skorch", "_anomalies", "_net", "_latent", "_importance"),
-        *("_variational", "_start", "_trainer"),
+        *("_variational", "_module", "_start", "_trainer"),
     ],
 }
 TORCH_ONLY = ("modules", "losses", "priors", "corruptions", "augmentations")

@@ -90,7 +90,7 @@ class Layout:
         """The inverse of ``fold``."""
         if self.channel_axis is not None:
             x = x.movedim(1, self.channel_axis + 1)
-        return x.reshape(len(x), self.n_features)
+        return x.reshape(x.shape[0], self.n_features)
 
 
 def _check_sides(shape):

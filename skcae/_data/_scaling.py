@@ -113,10 +113,12 @@ class Scaling:
 
 def to_channels(values, x):
     """A value for each channel, or one for all, as a tensor to combine with ``x``."""
-    dtype = x.dtype if x.is_floating_point() else torch.float32
+    dtype, shape = x.dtype if x.is_floating_point() else torch.float32, (-1, *(1,) * (x.ndim - 2))
+    if torch.compiler.is_compiling():  # an exported graph rounds a number, but no tensor
+        return torch.tensor(list(values), dtype=dtype, device=x.device).reshape(shape)
     # Filled, not copied, which would have a GPU wait.
     of_channels = [torch.full((1,), value, dtype=dtype, device=x.device) for value in values]
-    return torch.cat(of_channels).reshape(-1, *(1,) * (x.ndim - 2))
+    return torch.cat(of_channels).reshape(shape)
 
 
 def _floats(values):

@@ -122,7 +122,7 @@ class Reference:
                 "what is normal is learned at the end of a training, and load_params of net_ does "
                 "not bring it; until then call score, or pass anomaly_score='loss'."
             )
-        return self._check_scores(self.density(*features), len(features[0]))
+        return self._check_scores(self.density(*features), features[0].shape[0])
 
     def cross_score(self, features: Sequence[np.ndarray], device) -> np.ndarray:
         """The same, in folds: of each by a density of the features of the others."""
@@ -155,7 +155,7 @@ class Reference:
             return ()
         features = self.score.function(evidence)
         if self.density is None:
-            return (self._check_scores(features, len(evidence.x))[:, None],)
+            return (self._check_scores(features, evidence.x.shape[0])[:, None],)
         features = features if isinstance(features, tuple) else (features,)
         for part in features:
             if not isinstance(part, Tensor) or part.ndim != 2:
