@@ -1,6 +1,7 @@
 """Convolutional autoencoders as scikit-learn estimators.
 
 Estimators: `ConvAutoencoder`, `DenoisingConvAutoencoder`, `ConvVAE` and `ConditionalConvVAE`.
+`export_onnx` writes them to files for other programs.
 Pieces to read about, replace or import:
 
 modules      networks: encoder, decoder, and the two together

@@ -214,11 +214,21 @@ class BaseAutoencoder(
         Returns
         -------
         module : torch.nn.Module
-            For inference, on the CPU; it shares nothing with the estimator. Its argument is a
-            tensor of samples of the shape and the units of the `X` given to `fit`. That of a
-            `ConditionalConvVAE` takes their labels as a second one, int64, as in
-            ``transform(X, y)``, and decodes under them; labels that are no whole numbers stand
-            for their places in `classes_`. Values are not checked: NaN is an alarm.
+            For inference, on the CPU; it shares nothing with the estimator. It is called with a
+            tensor of samples of the shape and in the units of the `X` given to `fit`. Values are
+            not checked: NaN is an alarm.
+
+        Notes
+        -----
+        The module of a `ConditionalConvVAE` takes the labels of the samples as a second argument,
+        int64; labels that are no whole numbers stand for their places in `classes_`. Samples are
+        encoded and decoded under them, as in ``inverse_transform(transform(X, y), y)``, and
+        scored as in ``score_samples(X, y)``. Its alarms compare that score with `offset_`, which
+        was found without labels, and come without p-values, which have none.
+
+        Log-likelihoods, the default scores of variational autoencoders, draw codes for each
+        sample and cannot be repeated by a module; a `ValueError` says so. Fit with another
+        `anomaly_score`, such as "joint".
         """
         check_is_fitted(self)
         return make_module(output, self.net_, self.offset_, **self._module_options())

@@ -52,7 +52,7 @@ def check(results, estimator, output, X, *y):
     if output == "alarm":
         alarms, *results = results
         np.testing.assert_array_equal(alarms, results[0] < estimator.offset_)
-        assert 0 < alarms.sum() < len(alarms)
+        assert y or 0 < alarms.sum() < len(alarms)  # the threshold knows no labels
     if len(results) > 1:  # larger by a random part of one rank; of two where rounding unties
         rank = 1 / (1 + estimator.calibration_.n_samples)
         above = results.pop() - estimator.p_values(X)
