@@ -1,7 +1,7 @@
 """Convolutional autoencoders as scikit-learn estimators.
 
 Estimators: `ConvAutoencoder`, `DenoisingConvAutoencoder`, `ConvVAE` and `ConditionalConvVAE`.
-`export_onnx` writes them to files for other programs.
+Files: `save` and `load`; `export_onnx` writes them for other programs.
 Pieces to read about, replace or import:
 
 modules      networks: encoder, decoder, and the two together
@@ -17,6 +17,7 @@ plots        displays of reconstructions, loss curves and codes
 from ._autoencoder import ConvAutoencoder, DenoisingConvAutoencoder
 from ._conditional import ConditionalConvVAE
 from ._export import export_onnx
+from ._files import load, save
 from ._vae import ConvVAE
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "DenoisingConvAutoencoder",
     "__version__",
     "export_onnx",
+    "load",
+    "save",
 ]
 __version__ = "0.2.0.dev0"

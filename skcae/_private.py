@@ -37,6 +37,10 @@ safe_indexing = utils._safe_indexing
 # Weights of `score`: their length, and that none is missing or all are zero.
 check_sample_weight = validation._check_sample_weight
 
+# Attributes of an estimator: who watches its fits, and what it asks metadata routing for. If they
+# move, files of estimators that have them cannot be written, and a `ValueError` says so.
+OBSERVERS, REQUESTS = "_skl_callbacks", "_metadata_request"
+
 # The sentence that displays raise where matplotlib is missing.
 check_matplotlib_support = _optional_dependencies.check_matplotlib_support
 

@@ -5,6 +5,24 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
+# NumPy has no such numbers: their bits, under a name that tells.
+BFLOAT16 = np.dtype([("bfloat16", np.int16)])
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """A copy of a tensor."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().copy().view(BFLOAT16)
+    return tensor.numpy().copy()
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    """A copy of an array."""
+    if array.dtype == BFLOAT16:
+        return to_tensor(array["bfloat16"]).view(torch.bfloat16)
+    return torch.from_numpy(np.array(array))
+
 
 def state_of(net) -> dict:
     """Weights, optimizer, generators, history, units and reference; no tensor among them."""
@@ -48,8 +66,8 @@ def _map_leaves(tree, kind, function):
 
 
 def _to_arrays(tree):
-    return _map_leaves(tree, Tensor, lambda t: t.cpu().numpy().copy())
+    return _map_leaves(tree, Tensor, to_array)
 
 
 def _to_tensors(tree):
-    return _map_leaves(tree, np.ndarray, lambda a: torch.from_numpy(np.array(a)))
+    return _map_leaves(tree, np.ndarray, to_tensor)
