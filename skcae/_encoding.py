@@ -4,6 +4,7 @@ What JSON has not is an object with one key, its kind: ``{"$tuple": [1, 2]}``. C
 functions are names, of `TABLE` or of what the decoder was handed; nothing is imported.
 """
 
+import copyreg
 import inspect
 import math
 from dataclasses import fields, is_dataclass
@@ -142,10 +143,8 @@ class Encoder:
             return "again", self.objects[id(value)][0]
         try:
             state = _state_of(value)
-        except TypeError:  # of locks and open files
-            state = None
-        if not isinstance(state, dict):
-            raise _cannot_hold(value, path)
+        except TypeError as error:  # of locks and open files
+            raise _cannot_hold(value, path) from error
         content = [self.write(type(value), path), self.write(state, path)]
         self.objects[id(value)] = len(self.objects), value  # which keeps its id
         return "object", content
@@ -166,7 +165,10 @@ def _state_of(value):
         return value._asdict()
     if isinstance(value, nn.Module):
         return {k: v for k, v in vars(value).items() if k not in BARE or v != BARE[k]}
-    state = value.__getstate__()
+    make, arguments, state, *others = (*value.__reduce_ex__(2), None)[:5]
+    if make is not copyreg.__newobj__ or arguments != (type(value),) or any(others):
+        raise TypeError("not made of its attributes alone")
+    state = dict(state or {})
     if isinstance(value, Net):  # a training has the callbacks of the estimator
         state["arguments"]["callbacks"] = None
     if isinstance(value, BaseAutoencoder):
@@ -246,16 +248,12 @@ class Decoder:
 def _complete(cls, state):
     """With the parameters that were not yet there when the file was written."""
     built = cls()
-    parameters = vars(built)
-    unknown = [k for k in state.keys() - parameters.keys() if k[:1] != "_" and k[-1:] != "_"]
-    if unknown and cls in LEAVES:
-        raise TypeError(f"{cls.__name__} has no parameters {unknown}")
     if REQUESTS in state:
         requests = built.get_metadata_routing()
         for method, request in state[REQUESTS].items():
             getattr(requests, method).requests.update(request)
         state = state | {REQUESTS: requests}
-    return parameters | state
+    return vars(built) | state
 
 
 def _random_state(state):

@@ -54,14 +54,16 @@ def save(estimator, path):
 
     Examples
     --------
-    >>> import skcae
+    >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_digits
+    >>> import skcae
     >>> X = load_digits().images[:100]
     >>> ae = skcae.ConvAutoencoder(n_components=4, max_epochs=2, random_state=0).fit(X)
-    >>> skcae.save(ae, "ae.safetensors")
-    >>> same = skcae.load("ae.safetensors")
-    >>> (same.transform(X) == ae.transform(X)).all()
-    np.True_
+    >>> with TemporaryDirectory() as folder:
+    ...     skcae.save(ae, f"{folder}/ae.safetensors")
+    ...     same = skcae.load(f"{folder}/ae.safetensors")
+    >>> bool((same.transform(X) == ae.transform(X)).all())
+    True
     """
     if not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
@@ -70,7 +72,13 @@ def save(estimator, path):
             f"search save its best_estimator_."
         )
     path, writer = os.path.realpath(path), Encoder()
-    tree = writer.write(estimator)
+    try:
+        tree = writer.write(estimator)
+    except RecursionError as error:
+        raise ValueError(
+            f"{type(estimator).__name__} holds something that refers to itself, which a file "
+            f"cannot; take it out before, or pickle the estimator with joblib."
+        ) from error
     about = {"sha256": ZEROS.decode(), "format": FORMAT, "version": _version()}
     about |= {"trusted": sorted(writer.trusted), "estimator": tree}
     text = json.dumps(about, allow_nan=False, separators=(",", ":"))
@@ -91,7 +99,7 @@ def load(path, trusted=()):
     ----------
     path : str or path-like
         The file.
-    trusted : sequence of classes and functions
+    trusted : list of classes and functions, default=()
         Yours that the estimator uses: its `module`, its loss, the class of its noise. They are
         found by their names, so that they may have moved to another module, and they are called
         with values from the file.
@@ -111,9 +119,12 @@ def load(path, trusted=()):
     --------
     save : Writes the file.
     """
-    for item in trusted:
-        if not hasattr(item, "__name__"):
-            raise TypeError(f"trusted has {item!r:.80}; pass classes and functions.")
+    listed = isinstance(trusted, (list, tuple, set))
+    if not listed or not all(hasattr(item, "__name__") for item in trusted):
+        raise TypeError(
+            f"trusted is {trusted!r:.80}; pass a list of classes and functions, as "
+            f"trusted=[MyNetwork]."
+        )
     with open(path, "rb") as file:
         data = file.read()
     return _read(data, repr(os.fspath(path)), {item.__name__: item for item in trusted})

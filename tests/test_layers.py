@@ -14,6 +14,7 @@ PACKAGE = Path(skcae.__file__).parent
 # left in its own row too.
 ROWS = [
     ["_generative", "_autoencoder", "_vae", "_conditional", "_export", "__init__"],
+    ["_generative", "_autoencoder", "_vae", "_conditional", "_encoding", "_files", "__init__"],
     ["_finishing", "_fitting", "_detector", "_base"],
     ["_parameters", "_calibration", "_observers", "_labels"],
     ["_net"],

@@ -203,8 +203,9 @@ class Net(AnomalyScoring, SkorchNet):
 
     def __setstate__(self, pickled):
         arguments = pickled["arguments"]
-        if not torch.cuda.is_available() and str(arguments["device"]).startswith("cuda"):
-            arguments = {**arguments, "device": "cpu"}
+        device, n_cuda = torch.device(arguments["device"]), torch.cuda.device_count()
+        if device.type == "cuda" and (device.index or 0) >= n_cuda:
+            arguments = {**arguments, "device": "cuda" if n_cuda else "cpu"}
         self.__init__(**arguments)
         trimmed = pickled["state"]["optimizer"] is None
         restore(self.initialize(), pickled["state"])
