@@ -157,7 +157,7 @@ def _forge_tensor(header, rng):
 
 def _forge_tree(about, rng):
     """Another value, kind, name or key at a random place."""
-    places = list(_places(about["estimator"], about, "estimator"))
+    places = list(_places(about, {"about": about}, "about"))
     node, key = _draw(places, rng)
     draw = rng.random()
     if draw < 0.25:

@@ -43,17 +43,17 @@ def _pieces(namespace):
     return {k: v for k, v in named.items() if v.__module__.startswith(namespace.__name__)}
 
 
-# What a file may name: our own, and pieces of PyTorch that do nothing but compute.
+# What a file may name: our own, and pieces of PyTorch that do nothing but compute. Names stay what
+# they are, whatever becomes of the classes: files have them.
 PARTS = Net, VariationalNet, Reference, Calibration, Layout, Scaling, Range
 LEAVES = ConvAutoencoder, DenoisingConvAutoencoder, ConvVAE, ConditionalConvVAE
+FUNCTIONS = "mse_loss", "l1_loss", "binary_cross_entropy_with_logits"
 TABLE = {cls.__name__: cls for cls in (*LEAVES, *PARTS)}
 for _module in (augmentations, corruptions, densities, losses, modules, priors, scores):
     TABLE |= _pieces(_module)
 TABLE |= _classes(nn, "nn.", nn.Module) | _classes(torch.optim, "optim.", torch.optim.Optimizer)
-FUNCTIONS = nn.functional.mse_loss, nn.functional.l1_loss, torch.sigmoid, torch.tanh, torch.exp
-TABLE |= {function.__name__: function for function in FUNCTIONS}
-TABLE["binary_cross_entropy_with_logits"] = nn.functional.binary_cross_entropy_with_logits
-TABLE["print"] = print  # of skorch's callbacks
+TABLE |= {f"nn.functional.{name}": getattr(nn.functional, name) for name in FUNCTIONS}
+TABLE |= {f"torch.{name}": getattr(torch, name) for name in ("sigmoid", "tanh", "exp")}
 NAMES = {value: name for name, value in TABLE.items()}
 
 # Types of arrays that safetensors has in all its versions; others are written as their bytes.
@@ -199,7 +199,7 @@ class Decoder:
         if isinstance(content, str):
             return to_array(self.tensors[content])
         if len(content) == 2:
-            return np.array(self.read(content[1]), {"O": "O", "T": "T"}[content[0]])
+            return np.array(self.read(content[1]), {"O": object, "T": "T"}[content[0]])
         dtype, shape, name = content
         if np.dtype(dtype).kind not in BYTES:
             raise TypeError(f"an array of type {dtype}")
@@ -238,7 +238,8 @@ class Decoder:
             if module in NAMES:
                 raise TypeError(f"{NAMES[module]} is no network")
             return
-        options = {k.removeprefix("module__"): v for k, v in arguments.items() if "module__" in k}
+        own = [name for name in arguments if name.startswith("module__")]
+        options = {name.removeprefix("module__"): arguments[name] for name in own}
         with torch.device("meta"):
             weights = module(**options).state_dict().values()
         if sum(w.numel() for w in weights) > sum(t.numel() for t in self.tensors.values()):

@@ -163,28 +163,25 @@ def _replace(path, data):
 
 def _read(data, name, trusted):
     """The estimator of a file, whole or not at all."""
-    about = _open(data, name)
-    missing = [each for each in about["trusted"] if each not in trusted]
-    if missing:
-        names = ", ".join(map(str, missing))
+    tree, foreign = _open(data, name)
+    if missing := [each for each in foreign if each not in trusted]:
         raise ValueError(
-            f"{name} uses classes or functions that are not part of skcae: {names}. Import or "
-            f"define them, and if you trust them with the values of the file, pass "
-            f"trusted=[{names}]."
+            f"{name} uses classes or functions that are not part of skcae: {', '.join(missing)}. "
+            f"Import or define them, and if you trust them with the values of the file, pass "
+            f"trusted=[{', '.join(foreign)}]."
         )
     try:
-        reader = Decoder(load_tensors(data), trusted)
-        return _check_whole(reader.read(about["estimator"]))
+        return _check_whole(Decoder(load_tensors(data), trusted).read(tree))
     except Exception as error:
         raise ValueError(
             f"{name} does not hold an estimator that can be built here ({type(error).__name__}: "
-            f"{error}). Either it was not written by skcae.save, or what it needs has changed: of "
-            f"yours {about['trusted']}, else versions or the device."
+            f"{error}). skcae.save has not written it so, or a class of yours, a version or the "
+            f"device is another than it was; take what it was, or save the estimator again."
         ) from error
 
 
 def _open(data, name):
-    """What a file says of itself, after its checksum."""
+    """What a file holds as JSON, after its checksum, and the names of what is not ours in it."""
     if not data[8:].startswith(START):
         kinds = [text for start, text in FOREIGN.items() if data.startswith(start)]
         raise ValueError(
@@ -195,7 +192,7 @@ def _open(data, name):
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         about = json.loads(header["__metadata__"]["skcae"])
-        later = about["format"] > FORMAT
+        later, names = about["format"] > FORMAT, [str(name) for name in about["trusted"]]
     except Exception as error:
         raise _damaged(name) from error
     if later:
@@ -206,7 +203,7 @@ def _open(data, name):
         )
     if data[AT:END] != _checksum(data):
         raise _damaged(name)
-    return about
+    return about.get("estimator"), names
 
 
 def _damaged(name):

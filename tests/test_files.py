@@ -1,7 +1,7 @@
 """Files: what is loaded is what was saved, or a sentence says why not.
 
 ``python tests/test_files.py`` writes the files of a release into ``tests/files``, beside those of
-the releases before, which later ones must load.
+the releases before, which later ones must load. Until the release they may be written anew.
 """
 
 import importlib.util
