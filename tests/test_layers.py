@@ -13,8 +13,10 @@ PACKAGE = Path(skcae.__file__).parent
 # From the top floor down, as the contributing page draws them. A file may import from those to its
 # left in its own row too.
 ROWS = [
-    ["_generative", "_autoencoder", "_vae", "_conditional", "_export", "__init__"],
-    ["_generative", "_autoencoder", "_vae", "_conditional", "_encoding", "_files", "__init__"],
+    [
+        *("_generative", "_autoencoder", "_vae", "_conditional"),
+        *("_export", "_encoding", "_files", "__init__"),
+    ],
     ["_finishing", "_fitting", "_detector", "_base"],
     ["_parameters", "_calibration", "_observers", "_labels"],
     ["_net"],
