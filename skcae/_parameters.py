@@ -213,8 +213,7 @@ PARAMETERS = {
         Initial weights, order of the batches, held-out samples and noise. An int makes results
         bit-identical on one machine. Global random states are neither read nor moved."""),
     "verbose": Parameter(["verbose"], "int", """
-        1 prints a line for each epoch, with the time left, and in terminals and notebooks shows a
-        bar within epochs that take long."""),
+        1 prints a line for each epoch, with the time left; long ones show a bar meanwhile."""),
 }  # fmt: skip
 
 ATTRIBUTES = """
