@@ -195,4 +195,4 @@ def test_clone_gives_the_same_parameters():
 
 def test_public_names():
     estimators = {cls.__name__ for cls in ESTIMATORS}
-    assert set(skcae.__all__) == {*estimators, "__version__", "load", "save"}
+    assert set(skcae.__all__) == {*estimators, "__version__", "export_onnx", "load", "save"}
