@@ -260,8 +260,11 @@ class SampleGridDisplay:
             A fitted :class:`~skcae.ConvVAE` or :class:`~skcae.ConditionalConvVAE`, or a fitted
             Pipeline or search with one as its last step.
 
-        X_from, X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-            Where the ways begin and where they end.
+        X_from : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Where the ways begin.
+
+        X_to : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
+            Where they end.
 
         n_steps : int, default=8
             Points on each way, both ends included.
