@@ -6,8 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from skcae import datasets
-from skcae.datasets import fetch_fashion_mnist, fetch_mnist
+from skcae.datasets import _mnist, fetch_fashion_mnist, fetch_mnist
 
 FETCHERS = {"mnist": fetch_mnist, "fashion-mnist": fetch_fashion_mnist}
 OPENML_NAMES = {"mnist": "mnist_784", "fashion-mnist": "Fashion-MNIST"}
@@ -61,7 +60,7 @@ def openml(monkeypatch):
         images = np.broadcast_to((index % 256)[:, np.newaxis], (70_000, 784))
         return images, (index % 10).astype(str).astype(object)
 
-    monkeypatch.setattr(datasets, "fetch_openml", fetch_openml)
+    monkeypatch.setattr(_mnist, "fetch_openml", fetch_openml)
     return calls
 
 
@@ -130,6 +129,26 @@ def test_missing_file(folder, tmp_path, monkeypatch):
     assert f"must name the folder that holds {folder}/" in str(info.value)
 
 
+@pytest.mark.parametrize("change", [
+    lambda content: content[:-20],
+    lambda content: gzip.compress(gzip.decompress(content)[:-1]),
+    lambda content: gzip.compress(b"<html>" + gzip.decompress(content)),
+    gzip.decompress,
+], ids=["truncated", "too short", "a web page", "not compressed"])  # fmt: skip
+@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
+def test_broken_file(small_files, tmp_path, kind, change):
+    path = tmp_path / f"mnist/train-{kind}-ubyte.gz"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=rf"{kind}-ubyte.gz is truncated, or no.* SKCAE_DATA to"):
+        fetch_mnist()
+
+
+def test_files_of_different_data_sets(small_files, tmp_path):
+    write_idx(tmp_path / "mnist/train-labels-idx1-ubyte.gz", np.zeros(4))
+    with pytest.raises(ValueError, match=r"\(5, 28, 28\) and 4 labels.*unset SKCAE_DATA"):
+        fetch_mnist()
+
+
 @pytest.mark.parametrize("fetch", FETCHERS.values())
 @pytest.mark.parametrize("subset", ["all", "t10k", None])
 def test_unknown_subset(fetch, subset):
@@ -154,5 +173,5 @@ def test_files_come_before_download(small_files, monkeypatch):
     def fetch_openml(*args, **kwargs):
         raise AssertionError("downloads although there are files")
 
-    monkeypatch.setattr(datasets, "fetch_openml", fetch_openml)
+    monkeypatch.setattr(_mnist, "fetch_openml", fetch_openml)
     assert len(fetch_mnist().images) == 5

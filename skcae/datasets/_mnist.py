@@ -1,14 +1,13 @@
-"""Real data: MNIST and Fashion-MNIST, from files or by download."""
+"""MNIST and Fashion-MNIST, from files or by download."""
 
 import gzip
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import fetch_openml
 from sklearn.utils import Bunch
-
-__all__ = ["fetch_fashion_mnist", "fetch_mnist"]
 
 FASHION_NAMES = [
     "T-shirt",
@@ -93,19 +92,36 @@ def _fetch(folder, openml_name, target_names, subset, return_X_y):
 
 def _read(folder, subset):
     stem = {"train": "train", "test": "t10k"}[subset]
-    images = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz", header=16)
-    target = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz", header=8)
-    return images.reshape(-1, 28, 28), target.astype(np.int64)
+    images = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz", n_axes=3)
+    target = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz", n_axes=1)
+    if images.shape != (len(target), 28, 28):
+        raise ValueError(
+            f"{folder} has {stem} images of shape {images.shape} and {len(target)} labels, which "
+            f"are not of one data set; get both anew, or unset SKCAE_DATA to download the data."
+        )
+    return images, target.astype(np.int64)
 
 
-def _read_idx(path, header):
+def _read_idx(path, n_axes):
+    """An IDX file: two zero bytes, the type (8: unsigned byte), number of axes, sides, values."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing; SKCAE_DATA must name the folder that holds {path.parent.name}/, "
             f"or be unset to download the data."
         )
-    with gzip.open(path) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=header).copy()
+    try:
+        with gzip.open(path) as file:
+            content = file.read()
+        magic, *shape = np.frombuffer(content, ">u4", 1 + n_axes).tolist()
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * n_axes)
+        if magic != 0x0800 + n_axes:
+            raise ValueError(f"it begins with {content[:4]!r}")
+        return values.reshape(shape).copy()
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ValueError(
+            f"{path} is truncated, or no gzipped IDX file ({error}); get it anew, or unset "
+            f"SKCAE_DATA to download the data."
+        ) from error
 
 
 def _load(openml_name, folder, subset):
