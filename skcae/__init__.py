@@ -10,7 +10,7 @@ priors       distributions of the codes of a variational autoencoder
 scores       anomaly scores
 densities    of the features of a score
 corruptions  noise that a denoising autoencoder learns to remove
-datasets     MNIST and Fashion-MNIST
+datasets     own images, recordings and whole images; data that are made up, or fetched
 plots        displays of reconstructions, loss curves and codes
 """
 

@@ -169,12 +169,25 @@ def stored_or_array(X):
 
 
 def _is_outside(X):
-    """Whether it is a memory map, or has shape, dtype and slices but is no array in memory."""
+    """Whether it is a memory map, or has shape, dtype and slices but is no array in memory.
+
+    Windows that overlap are no array in memory either, as whole as they are in the recording.
+    """
     if isinstance(X, (np.ndarray, Stored)):
-        return isinstance(X, np.memmap) and X.ndim > 1
+        return (isinstance(X, np.memmap) or _overlaps(X)) and X.ndim > 1
     sliced = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
     other = any(hasattr(X, name) for name in ("iloc", "toarray", "__dataframe__", "__dlpack__"))
     return sliced and not other and len(X.shape) > 1
+
+
+def _overlaps(X):
+    """Whether an array is a view that shows more values than there are in memory."""
+    return (
+        isinstance(X, np.ndarray)
+        and X.nbytes
+        > sum(abs(stride) * (side - 1) for stride, side in zip(X.strides, X.shape, strict=True))
+        + X.itemsize
+    )
 
 
 def rows_in_window(n_bytes):
