@@ -3,9 +3,9 @@
 A long recording, scored by time point
 ======================================
 
-Three sensors of a machine are recorded for a long time. When does one of them tell what the machine
-never did? Windows that overlap are the samples, and what the autoencoder says of them becomes one
-value for each time point.
+Three sensors of a machine are recorded for a long time. When does one of them tell what the
+machine never did? Windows that overlap are the samples, and what the autoencoder says of them
+becomes one value for each time point.
 """
 
 # %%
@@ -62,8 +62,8 @@ print(f"time points of alarms a window's length away from all of them: {alarms[a
 # %%
 # Result
 # ------
-# Three of them: the recording, each sensor in its own unit; the map, which tells the sensor and the
-# time; and the largest value of the three.
+# Three of them: the recording, each sensor in its own unit; the map, which tells the sensor and
+# the time; and the largest value of the three.
 
 shown = slice(anomalies[2].start - 300, anomalies[4].stop + 300)
 times, sensors = np.arange(len(new))[shown], range(3)
@@ -89,6 +89,6 @@ plt.show()
 # %%
 # What to learn from it
 # ---------------------
-# Windows that overlap turn a detector of samples into one of time points, and the averages of their
-# maps are sharper than the score of any window. Choose windows as long as a cycle, or longer. A
-# recording in a memory map, ``np.load(file, mmap_mode="r")``, may be larger than memory.
+# Windows that overlap turn a detector of samples into one of time points, and the averages of
+# their maps are sharper than the score of any window. Choose windows as long as a cycle, or
+# longer. A recording in a memory map, ``np.load(file, mmap_mode="r")``, may be larger than memory.
