@@ -5,6 +5,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.abspath(".."))
+sys.path.insert(1, os.path.abspath("_extensions"))
 
 import skcae
 
@@ -16,29 +17,64 @@ version = release = skcae.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
-    "matplotlib.sphinxext.plot_directive",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "literal"
 
-html_theme = "furo"
+# The build needs no connection. With one, SKCAE_INTERSPHINX=1 makes links of names of other
+# packages, which are plain words without.
+if os.environ.get("SKCAE_INTERSPHINX"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+        "joblib": ("https://joblib.readthedocs.io/en/stable", None),
+    }
+
+html_theme = "pydata_sphinx_theme"
 html_title = f"skcae {release}"
 html_copy_source = False
+html_show_sourcelink = False
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["skcae.css"]
+html_math_renderer = "mathml"
+html_theme_options = {
+    "header_links_before_dropdown": 5,
+    "icon_links": [],
+    "navigation_with_keys": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+}
 
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings hold the types
 numpydoc_show_class_members = False  # the templates list the methods
 numpydoc_xref_param_type = False
 
-plot_include_source = True
-plot_html_show_formats = False
-plot_html_show_source_link = False
-plot_formats = [("png", 120)]
-plot_rcparams = {"savefig.bbox": "tight"}
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_\d+",
+    "ignore_pattern": r"seeds",  # MNIST, and minutes: scripts
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("skcae",),
+    "reference_url": {"skcae": None},
+    "remove_config_comments": True,
+    "write_computation_times": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1,
+}
 
 
 def escape_shapes(app, what, name, obj, options, lines):
