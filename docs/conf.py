@@ -1,11 +1,14 @@
 """Sphinx configuration."""
 
+import inspect
 import os
 import re
 import sys
 
 sys.path.insert(0, os.path.abspath(".."))
 sys.path.insert(1, os.path.abspath("_extensions"))
+
+from sklearn.base import BaseEstimator
 
 import skcae
 
@@ -46,8 +49,10 @@ html_show_copyright = False
 html_static_path = ["_static"]
 html_css_files = ["skcae.css"]
 html_math_renderer = "mathml"
+html_context = {"default_mode": "auto"}
 html_theme_options = {
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 4,
+    "show_toc_level": 2,
     "icon_links": [],
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",
@@ -57,6 +62,7 @@ html_theme_options = {
 
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings hold the types
+python_maximum_signature_line_length = 60
 numpydoc_show_class_members = False  # the templates list the methods
 numpydoc_xref_param_type = False
 
@@ -84,5 +90,14 @@ def escape_shapes(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<!\w)\*(?=\w)|_(?=[,)])", r"\\\g<0>", line)
 
 
+def sign_with_init(app, what, name, obj, options, signature, returned):
+    """Show the parameters of an estimator's ``__init__``, not those of ``__new__``."""
+    if what == "class" and issubclass(obj, BaseEstimator):
+        init = inspect.signature(obj.__init__)
+        return str(init.replace(parameters=list(init.parameters.values())[1:])), returned
+    return None
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", sign_with_init)
     app.connect("autodoc-process-docstring", escape_shapes, priority=400)  # before numpydoc

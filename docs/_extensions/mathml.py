@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 def convert(node, block):
     """The formula of a node as MathML; as it is, with a warning, where that fails."""
     try:
-        return tex2mathml(node.astext(), as_block=block)
+        formula = tex2mathml(node.astext(), as_block=block)
+        return formula.replace("<mo>&ApplyFunction;</mo>", '<mspace width="0.17em"/>')  # log p
     except Exception as error:
         logger.warning("formula %r: %s", node.astext(), error, location=node)
         return escape(node.astext())
