@@ -278,7 +278,11 @@ def test_two_of_one_name_cannot_be_told_apart(tmp_path):
         skcae.save(ConvAutoencoder(module=lambda: 0, loss=lambda a, b: 0), tmp_path / "ae")
 
 
-@pytest.mark.parametrize("value", [np.random.default_rng(), range(3), np.log, iter([])], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [np.random.default_rng(), range(3), np.log, iter([])],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_no_file_can_hold_is_named_and_leaves_the_old_file(value, file, tmp_path):
     path = written(file, tmp_path / "ae")
     with pytest.raises(ValueError, match=r"corruption.value is of the type .* joblib"):
