@@ -5,8 +5,8 @@ Quickstart: a convolutional autoencoder
 
 A :class:`~skcae.ConvAutoencoder` stands where :class:`~sklearn.decomposition.PCA` or
 :class:`~sklearn.ensemble.IsolationForest` would stand. On the 8 x 8 digits of scikit-learn this
-script compares them at three tasks: to compress an image to eight numbers, to classify from these,
-and to notice images of a kind not seen before.
+script compares them at three tasks: to compress an image to eight numbers, to classify from
+these, and to notice images of a kind not seen before.
 
 It needs no download and takes about half a minute.
 """
@@ -14,8 +14,8 @@ It needs no download and takes about half a minute.
 # %%
 # Data
 # ----
-# Each row of ``X`` is an image of 64 pixels with values from 0 to 16. The autoencoder is told the
-# shape, not the scale: like PCA it takes any units and answers in the same.
+# Each row of ``X`` is an image of 64 pixels with values from 0 to 16. The autoencoder is told
+# the shape, not the scale: like PCA it takes any units and answers in the same.
 
 from pathlib import Path
 
@@ -130,5 +130,5 @@ print(f"saved {path}")
 # What to learn from it
 # ---------------------
 # With as few numbers as PCA, a network reconstructs better and its codes are better features,
-# because it can bend: digits do not lie on a plane. It asks for nothing but the shape of an image,
-# and the rest of scikit-learn does not notice the difference.
+# because it can bend: digits do not lie on a plane. It asks for nothing but the shape of an
+# image, and the rest of scikit-learn does not notice the difference.
