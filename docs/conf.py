@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "numpydoc",
+    "matplotlib.sphinxext.plot_directive",
     "sphinx_gallery.gen_gallery",
     "mathml",
 ]
@@ -65,6 +66,9 @@ autodoc_typehints = "none"  # the docstrings hold the types
 python_maximum_signature_line_length = 60
 numpydoc_show_class_members = False  # the templates list the methods
 numpydoc_xref_param_type = False
+
+plot_include_source = plot_html_show_formats = plot_html_show_source_link = False
+plot_formats = [("png", 120)]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
