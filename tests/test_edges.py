@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from urllib.error import URLError
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skorch import callbacks
 
 import skcae
-from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder, datasets
+from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 from skcae.plots import LatentDisplay, LossCurveDisplay, ReconstructionDisplay
 
 X = np.random.default_rng(0).random((30, 6, 6))
@@ -323,18 +322,6 @@ def test_a_bool_for_a_number(make, name):
 def test_clip_range_of_one_number():
     with pytest.raises(ValueError, match=r"pass a tuple, clip_range=\(low, high\)"):
         DenoisingConvAutoencoder(clip_range=1).fit(X)
-
-
-@pytest.mark.parametrize("fetch", [datasets.fetch_mnist, datasets.fetch_fashion_mnist])
-@pytest.mark.parametrize("error", [URLError("no route"), TimeoutError("timed out")])
-def test_data_sets_without_a_connection(monkeypatch, fetch, error):
-    def fail(*args, **kwargs):
-        raise error
-
-    monkeypatch.delenv("SKCAE_DATA", raising=False)
-    monkeypatch.setattr(datasets, "fetch_openml", fail)
-    with pytest.raises(OSError, match=r"SKCAE_DATA to a folder that holds (fashion-)?mnist/"):
-        fetch("test")
 
 
 def test_feature_names_only_where_all_are_strings(make):
