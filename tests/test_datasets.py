@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -175,3 +176,15 @@ def test_files_come_before_download(small_files, monkeypatch):
 
     monkeypatch.setattr(_mnist, "fetch_openml", fetch_openml)
     assert len(fetch_mnist().images) == 5
+
+
+@pytest.mark.parametrize("folder", FETCHERS)
+@pytest.mark.parametrize("error", [URLError("no route"), TimeoutError("timed out")])
+def test_without_a_connection(monkeypatch, folder, error):
+    def fetch_openml(*args, **kwargs):
+        raise error
+
+    monkeypatch.delenv("SKCAE_DATA", raising=False)
+    monkeypatch.setattr(_mnist, "fetch_openml", fetch_openml)
+    with pytest.raises(OSError, match=rf"SKCAE_DATA to a folder that holds {folder}/"):
+        FETCHERS[folder]("test")
