@@ -72,7 +72,7 @@ def look(root, screenshots):
             tab.on("request", lambda request: said.append(request.url))  # noqa: B023
             for name in dict.fromkeys(names):
                 said.clear()
-                tab.goto((root / name).resolve().as_uri())
+                tab.goto((root / name).resolve().as_uri(), timeout=120_000)
                 tab.wait_for_timeout(200)
                 yield from ((name, width, text) for text in said if not text.startswith("file:"))
                 beyond = tab.evaluate(

@@ -63,6 +63,7 @@ html_theme_options = {
 
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings hold the types
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 60
 numpydoc_show_class_members = False  # the templates list the methods
 numpydoc_xref_param_type = False
