@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 WIDTHS = (1280, 390)
+HARMLESS = ("file:", "data:", "log:", "info:", "debug:")
 EVERYWHERE = ("http", "mailto", "data", "javascript")
 
 
@@ -53,12 +54,9 @@ def look(root, screenshots):
     """What a browser complains of."""
     from playwright.sync_api import sync_playwright
 
-    names = [
-        "index.html",
-        "auto_examples/index.html",
-        *(path.name for path in root.glob("*.html")),
-    ]
-    names += ["api/skcae.ConvAutoencoder.html", "auto_examples/plot_01_quickstart.html"]
+    folders = root, root / "auto_examples", root / "seeds"
+    pages = [page for folder in folders for page in sorted(folder.glob("*.html"))]
+    pages.append(root / "api" / "skcae.ConvAutoencoder.html")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
@@ -67,21 +65,23 @@ def look(root, screenshots):
         for width in WIDTHS:
             tab = browser.new_page(viewport={"width": width, "height": 900})
             said = []
-            tab.on("console", lambda message: said.append(message.text))  # noqa: B023
+            tab.on("console", lambda message: said.append(f"{message.type}: {message.text}"))  # noqa: B023
             tab.on("pageerror", lambda error: said.append(str(error)))  # noqa: B023
             tab.on("request", lambda request: said.append(request.url))  # noqa: B023
-            for name in dict.fromkeys(names):
+            for page in pages:
                 said.clear()
-                tab.goto((root / name).resolve().as_uri(), timeout=120_000)
+                tab.goto(page.resolve().as_uri(), timeout=120_000)
                 tab.wait_for_timeout(200)
-                yield from ((name, width, text) for text in said if not text.startswith("file:"))
+                yield from ((page, width, text) for text in said if not text.startswith(HARMLESS))
                 beyond = tab.evaluate(
                     "document.documentElement.scrollWidth - document.documentElement.clientWidth"
                 )
                 if beyond > 0:
-                    yield name, width, f"{beyond} pixels wider than the window"
+                    yield page, width, f"{beyond} pixels wider than the window"
                 if screenshots:
-                    tab.screenshot(path=screenshots / f"{name.replace('/', '_')}.{width}.png")
+                    tab.screenshot(
+                        path=screenshots / f"{page.parent.name}.{page.stem}.{width}.png"
+                    )
         browser.close()
 
 
