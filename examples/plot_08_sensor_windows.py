@@ -26,15 +26,14 @@ learned, held_out, new = recording[:8000], recording[8000:10_000], recording[10_
 # %%
 # From time points to windows, and back
 # -------------------------------------
-# A window of 64 time points starts at every fourth, so each time point is in 16 of them.
+# A window of 64 time points starts at every eighth, so each time point is in 8 of them.
 # :func:`~skcae.datasets.sliding_windows` copies nothing. The sensors have units of their own, and
 # no scaler is needed. ``anomaly_map`` tells of each value how badly it is explained;
 # :func:`~skcae.datasets.average_windows` makes one map of those of all windows. The largest value
 # of a normal stretch that was not learned is the limit for an alarm.
 
-length, step = 64, 4
-ae = ConvAutoencoder(8, channel_axis=-1, max_epochs=10, random_state=0,
-                     anomaly_score="loss", contamination=0.1)  # fmt: skip
+length, step = 64, 8
+ae = ConvAutoencoder(8, channel_axis=-1, max_epochs=10, random_state=0)
 ae.fit(sliding_windows(learned, length, step))
 
 
@@ -55,15 +54,15 @@ edges = np.flatnonzero(np.diff(truth[10_000:])) + 1
 anomalies = [slice(start, end) for start, end in edges.reshape(-1, 2)]
 apart = np.ones(len(new), bool)
 for times in anomalies:
-    apart[times.start - length : times.stop + length] = False
+    apart[max(0, times.start - length) : times.stop + length] = False
 print(f"anomalies found: {sum(alarms[times].any() for times in anomalies)} of {len(anomalies)}")
 print(f"time points of alarms a window's length away from all of them: {alarms[apart].sum()}")
 
 # %%
 # Result
 # ------
-# Three of them: the recording, each sensor in its own unit; the map, which tells the sensor and
-# the time; and the largest value of the three.
+# Three of them: the recording, each sensor in a unit of its own; the map, which tells the sensor
+# and the time; and the largest value of the three.
 
 shown = slice(anomalies[2].start - 300, anomalies[4].stop + 300)
 times, sensors = np.arange(len(new))[shown], range(3)
@@ -89,6 +88,6 @@ plt.show()
 # %%
 # What to learn from it
 # ---------------------
-# Windows that overlap turn a detector of samples into one of time points, and the averages of
-# their maps are sharper than the score of any window. Choose windows as long as a cycle, or
-# longer. A recording in a memory map, ``np.load(file, mmap_mode="r")``, may be larger than memory.
+# Windows that overlap turn a detector of samples into one of time points, and the average of their
+# maps is sharper than the score of a window. Choose windows as long as a cycle, or longer. A
+# recording in a memory map, ``np.load(file, mmap_mode="r")``, may be larger than memory.
