@@ -79,7 +79,9 @@ def test_lazy_images_are_the_same(folder):
 
 def test_lazy_images_larger_than_memory_are_streamed(folder, monkeypatch):
     expected, lazy = load_image_folder(folder).images, load_image_folder(folder, lazy=True).images
-    ae = ConvAutoencoder(2, channel_axis=-1, hidden_channels=(2,), max_epochs=1, random_state=0)
+    ae = ConvAutoencoder(
+        2, channel_axis=-1, hidden_channels=(2,), max_epochs=1, contamination=0.1, random_state=0
+    )
     ae.fit(expected)
     for name, size in (("WHOLE", 0), ("WINDOW", 500), ("BLOCK", 500)):
         monkeypatch.setattr(_stored, name, size)
@@ -198,13 +200,16 @@ def test_windows_of_a_memory_map_stay_on_disk(tmp_path, monkeypatch):
     recording[:] = RECORDING
     windows = sliding_windows(recording, 16)
     assert isinstance(windows, np.memmap)
-    ae = ConvAutoencoder(2, channel_axis=-1, hidden_channels=(2,), max_epochs=1, random_state=0)
+    ae = ConvAutoencoder(
+        2, channel_axis=-1, hidden_channels=(2,), max_epochs=1, contamination=0.1, random_state=0
+    )
     expected = ae.fit(np.array(windows)).transform(np.array(windows))
     monkeypatch.setattr(_stored, "WHOLE", 0)
     monkeypatch.setattr(_stored, "WINDOW", 2**10)
     for outside in (windows, sliding_windows(RECORDING.astype(np.float32), 16)):
         assert isinstance(_stored.stored_or_array(outside), _stored.Stored)
         np.testing.assert_array_equal(ae.transform(outside), expected)
+    assert ae.fit(windows).transform(windows).shape == (88, 2)
     apart = sliding_windows(RECORDING, 16, 16)  # no larger than the recording
     assert _stored.stored_or_array(apart) is apart
 
@@ -285,6 +290,8 @@ def test_wrong_tiles(arguments, text):
         apply_to_tiles(lambda tiles: tiles, *arguments)
     with pytest.raises(ValueError, match=r"function returned the shape .* must return that shape"):
         apply_to_tiles(lambda tiles: tiles[..., 0], WHOLE, (8, 8, 3))
+    with pytest.raises(TypeError, match=r"is of type ConvAutoencoder, .* the method reconstruct"):
+        apply_to_tiles(ConvAutoencoder(), WHOLE, (8, 8, 3))
 
 
 # Made up ----------------------------------------------------------------------------------------
@@ -306,6 +313,14 @@ def test_samples_are_made_with_defects_where_the_mask_says(make, shape):
     for wrong, text in (({"n_samples": 0}, "n_samples=0"), ({"contamination": 2}, "=2 is no sh")):
         with pytest.raises(ValueError, match=text):
             make(**wrong)
+
+
+def test_sizes_of_other_kinds_are_told():
+    for size in (32, (32, 32, 3), (32, 0)):
+        with pytest.raises(
+            ValueError, match=r"pass \(height, width\), and channels as n_channels"
+        ):
+            make_images(2, size)
 
 
 def test_a_recording_is_made_with_anomalies_in_its_second_half():

@@ -46,6 +46,7 @@ def make_signals(
     >>> X.shape, masks.shape, int((y == -1).sum())
     ((200, 128), (200, 128), 10)
     """
+    _check_count("length", length)
     return _make(n_samples, (length,), n_channels, contamination, random_state)
 
 
@@ -86,6 +87,7 @@ float32
     >>> X.shape, masks.shape, int((y == -1).sum())
     ((200, 32, 32, 3), (200, 32, 32, 3), 20)
     """
+    size = _check_size(size, ("height", "width"))
     return _make(n_samples, size, n_channels, contamination, random_state)
 
 
@@ -124,6 +126,7 @@ n_channels), float32
     >>> X.shape, masks.shape, int((y == -1).sum())
     ((50, 16, 16, 16), (50, 16, 16, 16), 5)
     """
+    size = _check_size(size, ("depth", "height", "width"))
     return _make(n_samples, size, n_channels, contamination, random_state)
 
 
@@ -202,8 +205,6 @@ def _stretches(n_times, n_anomalies, rng):
 def _make(n_samples, shape, n_channels, contamination, random_state):
     """Textures of any number of axes, some with a defect, their labels and masks."""
     _check_count("n_samples", n_samples)
-    for side in shape:
-        _check_count("a side", side)
     if n_channels is not None:
         _check_count("n_channels", n_channels)
     if not isinstance(contamination, Real) or not 0 <= contamination <= 1:
@@ -261,3 +262,14 @@ def _generator(random_state):
 def _check_count(name, value, least=1):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value!r} is no count; pass an int of at least {least}.")
+
+
+def _check_size(size, names):
+    """A tuple with a count for each of the names."""
+    sides = tuple(size) if np.iterable(size) else (size,)
+    whole = all(isinstance(side, Integral) and side > 0 for side in sides)
+    if len(sides) != len(names) or not whole:
+        raise ValueError(
+            f"size={size!r} is no size; pass ({', '.join(names)}), and channels as n_channels."
+        )
+    return sides

@@ -155,6 +155,11 @@ def apply_to_tiles(function, image, tile_shape, overlap=0.5):
     >>> np.allclose(doubled, 2 * image)
     True
     """
+    if not callable(function):
+        raise TypeError(
+            f"function is of type {type(function).__name__}, which cannot be called; pass what is "
+            f"to be done with tiles, as the method reconstruct of a fitted estimator."
+        )
     image = np.asanyarray(image)
     tile_shape = _check_tile(tile_shape, image.shape)
     if not isinstance(overlap, Real) or not 0 <= overlap < 1:
