@@ -168,15 +168,14 @@ class Mixture(Density):
 
     def level(self) -> float:
         """The mean of a component's entropy, and of its weight."""
-        _, weights = self._log_dets()
-        return float(weights @ (self.offset.shape[1] / 2 - self.constant))
+        return float(self._weights() @ (self.offset.shape[1] / 2 - self.constant))
 
-    def _log_dets(self) -> tuple[Tensor, Tensor]:
-        """Of each component the logarithm of the determinant of its factor, and its weight."""
+    def _weights(self) -> Tensor:
+        """Of the components, ``(k,)``."""
         k, d = self.offset.shape
         factors = self.factors.unflatten(0, (k, d))
         log_det = torch.log(factors.diagonal(dim1=1, dim2=2)).sum(1)
-        return log_det, torch.exp(self.constant - log_det + d * math.log(2 * math.pi) / 2)
+        return torch.exp(self.constant - log_det + d * math.log(2 * math.pi) / 2)
 
     def update(self, n_known: int, *features: Tensor) -> None:
         """Take in more samples, beside ``n_known``, by one step of expectation maximization.
@@ -188,7 +187,7 @@ class Mixture(Density):
         k, d = self.offset.shape
         factors = self.factors.unflatten(0, (k, d)).transpose(1, 2)
         inverse = torch.linalg.inv(factors)
-        weights = self._log_dets()[1]
+        weights = self._weights()
         means = torch.einsum("ke,ked->kd", self.offset, inverse)
         covariances = inverse.transpose(1, 2) @ inverse
         shares = torch.softmax(self._log_densities(values), 1)

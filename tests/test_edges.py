@@ -231,11 +231,8 @@ def test_learning_rate_that_diverges(make):
 
 def test_training_that_learns_nothing_from_noise_does_not_diverge(make):
     noise = np.random.default_rng(0).normal(size=(40, 8, 8))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "noise_level=0.3, in the units")
-        warnings.filterwarnings("error", "training diverged")
-        for parameters in {"max_epochs": 1}, {"optimizer": "sgd", "learning_rate": 1e-6}:
-            make(input_shape=None, **parameters).fit(1e3 * noise)
+    for parameters in {"max_epochs": 1}, {"optimizer": "sgd", "learning_rate": 1e-6}:
+        make(input_shape=None, **parameters).fit(noise)  # a warning is an error in these tests
 
 
 def test_codes_larger_than_the_data_are_for_denoisers():

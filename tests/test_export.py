@@ -20,7 +20,8 @@ from skcae import (
     export_onnx,
 )
 
-# Of PyTorch itself, where it copies what it exports.
+# Of PyTorch itself, where it copies what it exports. Tests that run files need onnxruntime, which
+# is in the extra "test" but has no wheels for every platform and Python.
 pytestmark = pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
 N = 60
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import ESTIMATORS, maker
@@ -160,7 +161,7 @@ def test_what_is_loaded_is_what_was_saved(fitted, tmp_path):
 
 
 def test_names_of_features_and_the_output_come_back(tmp_path):
-    frame = pytest.importorskip("pandas").DataFrame(X.reshape(50, -1)).add_prefix("pixel ")
+    frame = pd.DataFrame(X.reshape(50, -1)).add_prefix("pixel ")
     ae = maker(ConvAutoencoder)(max_epochs=1).set_output(transform="pandas").fit(frame)
     loaded = reloaded(ae, tmp_path / "ae")
     np.testing.assert_array_equal(loaded.feature_names_in_, frame.columns)
