@@ -13,13 +13,8 @@ from ._data._validation import check_range, validate_codes, validate_rows
 from ._detector import Detector
 from ._fitting import Fitting
 from ._net._module import make_module
-from ._parameters import (
-    MOVED,
-    copy_net_params,
-    refuse_moved,
-    refuse_moved_score,
-    refuse_numbers,
-)
+from ._net_params import MOVED, copy_net_params, refuse_moved
+from ._parameters import refuse_moved_score, refuse_numbers
 from ._private import CallbackSupportMixin, fit_context, with_callbacks
 
 # Where the pages of the documentation are; the HTML of an estimator links to its own.
@@ -44,10 +39,6 @@ class BaseAutoencoder(
         "leave it out, or, to learn to turn X into it, call "
         "DenoisingConvAutoencoder().fit(X, target=y)"
     )
-
-    def __new__(cls, *args, **parameters):
-        refuse_moved(cls, parameters)
-        return super().__new__(cls)
 
     # Fitting --------------------------------------------------------------------------------
 

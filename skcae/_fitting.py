@@ -24,9 +24,9 @@ from ._net._net import Net
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
 from ._net._start import n_held_out, needs_no_path, start_at_components, weigh_network
 from ._net._trainer import Trainer
+from ._net_params import check_net_params
 from ._observers import Progress, observe
 from ._parameters import (
-    check_net_params,
     choose,
     choose_batch_size,
     choose_device,

@@ -1,6 +1,5 @@
 """The parameters of the estimators, each once: what it may be, its text, what it stands for."""
 
-import copy
 import inspect
 import math
 import os
@@ -11,12 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch.nn import Module
 
-from ._net._compiled import check_compiling
 from ._net._distributed import rank_and_size
 from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
-from ._net._skorch import check_callbacks, copy_callbacks
+from ._net_params import refusing_moved
 from ._private import Interval, RealNotInt, StrOptions
 from .corruptions import CORRUPTIONS
 from .losses import LIKELIHOODS, LOSSES, Likelihood, Loss
@@ -274,6 +271,7 @@ def parametrize(cls):
     attributes = ATTRIBUTES + (VARIATIONAL_ATTRIBUTES if hasattr(cls, "elbo") else "")
     doc = cls.__doc__.replace("{parameters}", "\n\n".join(texts).strip())
     cls.__doc__ = doc.replace("{attributes}", attributes.strip())
+    cls.__init__ = refusing_moved(cls.__init__)
     return cls
 
 
@@ -288,11 +286,6 @@ def _entry(name, parameter, default):
 TUPLES = dict.fromkeys(("input_shape", "hidden_channels", "hidden_units"), "({},)")
 TUPLES["clip_range"] = "(low, high)"
 
-BOUND_OPTIONS = {"kl_warmup": (0, 1), "free_bits": (0, np.inf)}
-MOVED = {
-    **dict.fromkeys(("tied_weights", "downsampling", "upsampling"), "module__{}"),
-    **dict.fromkeys(("kl_warmup", "free_bits"), "{}"),
-}
 MOVED_SCORES = {
     "max_error": "Score(function, in_units=True) with evidence.values.flatten(1).amax(1)",
     "mixture": "Score(code, Mixture), of skcae.scores",
@@ -300,18 +293,6 @@ MOVED_SCORES = {
     "reconstruction": "elbo(X)[0]",
     "kl": "elbo(X)[1]",
 }
-
-
-def refuse_moved(cls, names) -> None:
-    """Say where the parameters went that estimators had in an earlier version."""
-    for name in MOVED.keys() & set(names) - set(cls._get_param_names()):
-        if name in BOUND_OPTIONS and not hasattr(cls, "elbo"):
-            continue
-        entry = MOVED[name].format(name)
-        raise TypeError(
-            f"{name!r} is no parameter of {cls.__name__} any more; pass "
-            f"net_params={{{entry!r}: ...}}, or set net__{entry}."
-        )
 
 
 def refuse_numbers(parameters) -> None:
@@ -394,57 +375,3 @@ def check_count(name, value, least=1):
             f"{name}={value!r} is no number of draws; pass an int of at least {least}."
         )
     return int(value)
-
-
-NET_PREFIXES = ("module__", "optimizer__", "callbacks__", "compile__")
-NET_OPTIONS = ("callbacks", "compile", "augmentation")
-
-
-def check_net_params(net_params, given, variational):
-    """Copies of the entries of `net_params`, none of which is among the parameters ``given``.
-
-    ``given`` maps the entries that the estimator itself makes to their parameters, or to None
-    where they follow from the data.
-    """
-    entries = dict(net_params or {})
-    names = [*NET_OPTIONS, *(BOUND_OPTIONS if variational else ())]
-    for name, value in entries.items():
-        if name in given:
-            sets = f"the parameter {given[name]}" if given[name] else "the data"
-            way = f"set {given[name]} alone" if given[name] else "take it out"
-            raise ValueError(f"net_params has the entry {name!r}, but {sets} sets it; {way}.")
-        if name not in names and not str(name).startswith(NET_PREFIXES):
-            raise ValueError(
-                f"net_params has the entry {name!r}; valid are {', '.join(map(repr, names))} and "
-                f"names that start with {', '.join(map(repr, NET_PREFIXES))}. Everything else is "
-                f"a parameter of the estimator itself."
-            )
-        _check_net_option(name, value)
-    check_callbacks(entries)
-    check_compiling(entries)
-    if "callbacks" in entries:
-        entries["callbacks"] = copy_callbacks(entries["callbacks"])
-    return entries
-
-
-def _check_net_option(name, value):
-    if name == "augmentation" and not isinstance(value, Module | None):
-        raise ValueError(
-            f"net_params['augmentation'] is {value!r}; pass an instance of a torch.nn.Module, as "
-            f"skcae.augmentations.Shift(1) is."
-        )
-    if name == "compile" and not isinstance(value, bool):
-        raise ValueError(f"net_params['compile'] is {value!r}; pass a bool.")
-    low, high = BOUND_OPTIONS.get(name, (-np.inf, np.inf))
-    if name in BOUND_OPTIONS and not (isinstance(value, Real) and low <= value <= high):
-        raise ValueError(f"net_params[{name!r}] is {value!r}; pass a number in [{low}, {high}].")
-
-
-def copy_net_params(net_params):
-    """A copy whose callbacks share what cannot be copied, as the writer of a log."""
-    if not isinstance(net_params, dict):
-        return copy.deepcopy(net_params)
-    return {
-        name: copy_callbacks(value) if name == "callbacks" else copy.deepcopy(value)
-        for name, value in net_params.items()
-    }

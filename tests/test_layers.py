@@ -18,7 +18,7 @@ ROWS = [
         *("_export", "_encoding", "_files", "__init__"),
     ],
     ["_finishing", "_fitting", "_detector", "_base"],
-    ["_parameters", "_calibration", "_observers", "_labels"],
+    ["_net_params", "_parameters", "_calibration", "_observers", "_labels"],
     ["_net"],
     ["_data"],
     [

@@ -1,5 +1,6 @@
 """What a skorch user may do with ``net_`` and with skorch's callbacks."""
 
+import inspect
 import io
 import pickle
 import threading
@@ -251,6 +252,14 @@ def test_parameters_that_went_say_where(make, name, entry):
     for call in make, make().set_params:
         with pytest.raises(TypeError, match=rf"no parameter of \w+ any more.*net__{entry}"):
             call(**{name: 1})
+
+
+def test_a_notebook_shows_the_parameters_of_the_constructor(make):
+    assert (
+        list(inspect.signature(make.cls).parameters)
+        == list(inspect.signature(make.cls.__init__).parameters)[1:]
+    )
+    assert set(inspect.signature(make.cls).parameters) == set(make().get_params(deep=False))
 
 
 def test_scores_that_went_say_where(make, X):
