@@ -1,12 +1,20 @@
-"""Whether programs that write and log models take the estimators: a line for each.
+"""Whether other programs take the estimators: those that write and log models, and PyOD.
 
-What is not installed is skipped. Run::
+A line for each; what is not installed is skipped. Run::
 
     python benchmarks/interop.py
+
+``--pyod FILE`` runs a file of PyOD's own tests of its autoencoder, of a copy of its source, with
+the adapter below in its place::
+
+    python benchmarks/interop.py --pyod pyod/test/test_auto_encoder.py
 """
 
+import argparse
+import runpy
 import tempfile
 import traceback
+import unittest
 import warnings
 from pathlib import Path
 
@@ -116,6 +124,54 @@ def run_onnx(folder):
     return f"codes differ by at most {np.abs(codes - net.encode(X[:4].reshape(4, -1))).max():.1e}"
 
 
+def make_adapter():
+    """A detector of PyOD's, whose scores are those of an estimator of ours."""
+    from pyod.models.base import BaseDetector
+    from sklearn.base import clone
+
+    class Adapter(BaseDetector):
+        def __init__(self, estimator=None, contamination=0.1, epoch_num=20):
+            super().__init__(contamination=contamination)
+            self.estimator = estimator
+            self.epoch_num = epoch_num
+
+        def fit(self, X, y=None):
+            own = ConvAutoencoder(random_state=0, max_epochs=self.epoch_num)
+            self._set_n_classes(y)
+            self.model = clone(self.estimator or own).fit(X)
+            self.decision_scores_ = self.decision_function(X)
+            self._process_decision_scores()
+            return self
+
+        def decision_function(self, X):
+            return -self.model.score_samples(X)
+
+    return Adapter
+
+
+def run_pyod(folder):
+    data = np.concatenate([X, X[:30, ::-1]]).reshape(-1, 64)
+    detector = make_adapter()(ConvAutoencoder(8, max_epochs=5, random_state=0)).fit(data)
+    labels, confidence = detector.predict(data, return_confidence=True)
+    assert (labels == detector.labels_).all()
+    assert labels.sum() == round(detector.contamination * len(data))
+    assert np.all((confidence >= 0) & (confidence <= 1))
+    return f"labels, and confidences of {confidence.mean():.2f} in the mean, are of its scores"
+
+
+def run_pyod_tests(path):
+    import pyod.models.auto_encoder
+
+    pyod.models.auto_encoder.AutoEncoder = make_adapter()
+    tests = [c for c in runpy.run_path(path).values() if isinstance(c, type)]
+    suites = [
+        unittest.defaultTestLoader.loadTestsFromTestCase(c)
+        for c in tests
+        if issubclass(c, unittest.TestCase)
+    ]
+    unittest.TextTestRunner(verbosity=2).run(unittest.TestSuite(suites))
+
+
 PARTS = {
     "joblib": run_joblib,
     "skops": run_skops,
@@ -124,6 +180,7 @@ PARTS = {
     "skorch MlflowLogger": run_mlflow_logger,
     "skorch TensorBoard": run_tensorboard,
     "torch.onnx": run_onnx,
+    "PyOD": run_pyod,
 }
 
 
@@ -140,4 +197,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pyod", metavar="FILE")
+    arguments = parser.parse_args()
+    run_pyod_tests(arguments.pyod) if arguments.pyod else main()
