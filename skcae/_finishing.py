@@ -120,10 +120,14 @@ class Finishing:
         shuffled = np.random.default_rng(net.seed).permutation(n)
         parts = [np.sort(part) for part in np.array_split(shuffled, N_FOLDS)]
         if net.linear_path is not None and not net.linear_path.share:  # no training: all folds
-            folds = [
-                (self._restart(net, take_rows(rows, _others(part, n))), part) for part in parts
-            ]
-            return np.concatenate([_scores_beside(net, fold, rows, i) for fold, i in folds])
+            fold = self._make_net(
+                net.layout, net.scaling, n, paired=False, linear=True, pilot=True
+            )
+            scores = []
+            for part in parts:
+                _restart(fold, take_rows(rows, _others(part, n)))
+                scores.append(_scores_beside(net, fold, rows, part))
+            return np.concatenate(scores)
         inside = _others(parts[0], n)
         fold = self._train_fold(rows, target, net.layout, inside, net, streaming, pilot=True)
         left_out = _scores_beside(net, fold, rows, parts[0])
@@ -134,15 +138,12 @@ class Finishing:
         moved = mean + stretch * (net.cross_scores(inside) - mean_inside)
         return np.concatenate([left_out, moved])[-N_SCORES:]
 
-    def _restart(self, net, rows):
-        """A net that is as this one, whose linear path is all of it, would be of these rows."""
-        fold = self._make_net(
-            net.layout, net.scaling, len(rows), paired=False, linear=True, pilot=True
-        )
-        start_at_components(fold, rows)
-        fold.linear_path.share.zero_()
-        fold.learn_reference(rows)
-        return fold
+
+def _restart(net, rows):
+    """Have a net, whose linear path is all of it, be as one of these rows."""
+    start_at_components(net, rows)
+    net.linear_path.share.zero_()
+    net.learn_reference(rows)
 
 
 def _scores_beside(net, fold, rows, index):
