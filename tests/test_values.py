@@ -284,6 +284,26 @@ def test_values_that_stand_for_missing_ones():
     assert told(X)
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
+def test_a_value_that_stands_for_many_missing_ones(share):
+    rng = np.random.default_rng(0)
+    X = 15 + 10 * rng.normal(size=(300, 100))
+    for missing in -9999, 1e20:
+        Y = np.where(rng.random(X.shape) < share, missing, X)
+        for rows, layout in ((Y, None), (np.concatenate([X, Y], 1), Layout((2, 100), 0))):
+            (text,) = told(rows, layout)
+            assert f"values of X are {missing:g}, far from all others" in text
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit", "transform", "score_samples"])
+def test_masked_values_are_not_used_unnoticed(images, call):
+    masked = np.ma.masked_greater(images, 15)
+    ae = ConvAutoencoder(**SMALL).fit(images)
+    with pytest.raises(ValueError, match=r"masked array with \d+ masked values.*X.filled"):
+        getattr(ae, call)(masked)
+    getattr(ae, call)(np.ma.masked_array(images))  # of which none is masked
+
+
 def test_honest_data_have_no_few_values_of_much_variance(digits):
     rng = np.random.default_rng(0)
     sparse = 0.01 * rng.normal(size=(300, 200))
@@ -297,6 +317,7 @@ def test_honest_data_have_no_few_values_of_much_variance(digits):
             np.eye(128)[rng.integers(0, 128, 999)], rng.integers(18, 90, 999)
         ],
         "impulses": sparse,
+        "signals with a padded end": np.pad(20 + rng.normal(size=(200, 40)), ((0, 0), (0, 20))),
         "few counts": rng.poisson(0.001, (500, 64)),
         "spectra": np.abs(np.fft.rfft(50 + rng.normal(size=(200, 256)).cumsum(1))),
         **{f"lognormal {s}": rng.lognormal(0, s, (500, 64)) for s in (1, 2, 3)},

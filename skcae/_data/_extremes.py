@@ -13,23 +13,37 @@ MOST = 0.9
 # So many times farther out than all others they must be: in some rows or always at the same
 # place, or anywhere; and by this factor more than the others stand out among themselves.
 GAP, GAP_ANYWHERE, GAP_OF_TAILS = 10, 30, 3
+# One value that many have, as -9999 for a missing one: at most this share, and so many ranges of
+# all others away from them.
+MANY, GAP_OF_MANY = 0.5, 30
 
 
 def warn_few(rows, layout, scaling, numbers=None):
     """Warn where a few values of a channel make up its variance, though the others vary too.
 
     Heavy tails have no gap, and where nothing else varies, as in one-hot tables, the few values
-    are the data. ``numbers`` are those of the rows for the user, who gave more of them.
+    are the data. The same for one value that many have. ``numbers`` are those of the rows for the
+    user, who gave more of them.
     """
     channels = zip(scaling.shift, scaling.variance, strict=True)
-    if not any(_may_have_few(scaling.seen, *channel) for channel in channels):
+    may = any(_may_have_few(scaling.seen, *channel) for channel in channels)
+    if not may and isinstance(rows, Stored):
         return
     index = subsample(rows, max(1, N_VALUES // rows.shape[1]), 0)
     if not isinstance(rows, Stored):
         ends = [int(end) // rows.shape[1] for end in (rows.argmin(), rows.argmax())]
         index = np.union1d(index, ends)
     for values in layout.channels_of(rows[index]):
-        found = _find_few(values.reshape(len(index), -1).astype(float))
+        x = values.reshape(len(index), -1).astype(float)
+        if many := _find_many(x):
+            warn(
+                f"{many[0]} of {x.size} values of X are {many[1]:g}, far from all others, which "
+                f"lie from {many[2]:g} to {many[3]:g}; X is scaled by its variance, so that the "
+                f"others hardly count. If it stands for missing values, replace it, for instance "
+                f"by the median."
+            )
+            return
+        found = _find_few(x) if may else None
         if found is None:
             continue
         n, share, row, value = found
@@ -47,6 +61,19 @@ def _may_have_few(seen, mean, variance):
     """Whether a value is as far out as one must be among so few with so much of the variance."""
     farthest = max(seen.high - mean, mean - seen.low)
     return farthest**2 * FEW >= MUCH * variance > 0
+
+
+def _find_many(x):
+    """How often the value is there that many have, itself, and the ends of the others; or None."""
+    for end in x.min(), x.max():
+        others = x[x != end]
+        n = x.size - others.size
+        if not FEW * x.size < n <= MANY * x.size:
+            continue
+        low, high = others.min(), others.max()
+        if max(low - end, end - high) > GAP_OF_MANY * (high - low) > 0:
+            return n, end, low, high
+    return None
 
 
 def _find_few(x):

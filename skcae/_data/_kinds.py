@@ -34,6 +34,15 @@ def refuse_pair(X):
         )
 
 
+def refuse_masked(X, name):
+    """A masked array, whose masked values would be used like the others."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array with {np.ma.count_masked(X)} masked values, and every "
+            f"value is used; fill them first, for instance with {name}.filled(np.ma.median({name}))."
+        )
+
+
 @contextmanager
 def explaining(X, shape=None, name="X"):
     """Where data cannot be read, say what they are and what to pass, as far as that is seen.

@@ -8,7 +8,7 @@ from sklearn import get_config
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from ._kinds import explaining, read_dataset
+from ._kinds import explaining, read_dataset, refuse_masked
 from ._layout import advise_shape
 from ._ranges import warn_other_unit
 from ._stored import Stored, blocks, stored_or_array
@@ -39,6 +39,7 @@ def as_numpy(array):
 def to_rows(X, name="X"):
     """Images to rows, with the shape of an image; anything else as it is, with None."""
     X = read_dataset(X, name)
+    refuse_masked(X, name)
     if hasattr(X, "iloc") or hasattr(X, "toarray") or hasattr(X, "__dataframe__"):
         return X, None
     X = stored_or_array(as_numpy(X))
@@ -86,6 +87,7 @@ def validate_target(target, rows, layout):
 
 def validate_codes(Z):
     """Codes ``(n_samples, n_components)`` in single precision."""
+    refuse_masked(Z, "Z")
     Z = stored_or_array(as_numpy(Z))
     check = partial(check_array, dtype=np.float32, input_name="Z")
     if not isinstance(Z, Stored):

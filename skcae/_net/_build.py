@@ -14,6 +14,8 @@ from ..modules import Autoencoder, VariationalAutoencoder, _custom, initialize_
 
 # The networks whose weights ``initialize_`` draws.
 OWN_NETWORKS = (Autoencoder, VariationalAutoencoder)
+# Options of PyTorch's optimizers that take any value for a bool.
+SWITCHES = {"amsgrad", "capturable", "differentiable", "foreach", "fused", "maximize", "nesterov"}
 
 
 def build_own(network: type, arguments: dict, generator: torch.Generator) -> nn.Module:
@@ -65,6 +67,11 @@ def _key(value):
 
 def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
     """An optimizer of the user's or ours; its arguments are tried on one small weight."""
+    for name in SWITCHES & arguments.keys():
+        if not isinstance(arguments[name], bool | None):
+            raise ValueError(f"optimizer__{name}={arguments[name]!r} is no bool; pass one.")
+    if arguments.get("maximize"):
+        raise ValueError("optimizer__maximize=True makes the loss grow; leave it out.")
     weight = nn.Parameter(torch.zeros(2, 2, device=device))
 
     def closure():
