@@ -39,7 +39,8 @@ def refuse_masked(X, name):
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(
             f"{name} is a masked array with {np.ma.count_masked(X)} masked values, and every "
-            f"value is used; fill them first, for instance with {name}.filled(np.ma.median({name}))."
+            f"value is used; fill them first, for instance with "
+            f"{name}.filled(np.ma.median({name}))."
         )
 
 
