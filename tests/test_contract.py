@@ -668,6 +668,17 @@ def test_representations_do_not_fail(fitted):
     assert "train_loss" in str(fitted.history_)
 
 
+def test_conda_installs_what_pip_does():
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    recipe = (root / ".ci/conda/meta.yaml").read_text()
+    assert f'version = "{skcae.__version__}"' in recipe
+    runs = recipe.partition("  run:\n")[2].partition("\n\n")[0]
+    listed = {line.strip(" -").replace(" ", "") for line in runs.splitlines()}
+    asked = {name.replace("torch", "pytorch") for name in project["dependencies"]}
+    assert listed == asked | {f"python{project['requires-python']}"}
+
+
 def test_notebooks_show_a_link_and_the_network(fitted):
     pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
     site = pyproject["project"]["urls"]["Documentation"]
