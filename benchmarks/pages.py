@@ -13,7 +13,7 @@ of a package that is not installed is left out, and named.
 import argparse
 import ast
 import contextlib
-import importlib.util
+import importlib
 import os
 import re
 import subprocess
@@ -60,8 +60,8 @@ def missing(code):
         names += [node.module] if isinstance(node, ast.ImportFrom) else []
         for name in names:
             with contextlib.suppress(ModuleNotFoundError):
-                if importlib.util.find_spec(name):
-                    continue
+                importlib.import_module(name)  # which may itself need what is not installed
+                continue
             yield name
 
 

@@ -8,14 +8,15 @@ A :class:`~skcae.ConvAutoencoder` stands where :class:`~sklearn.decomposition.PC
 script compares them at three tasks: to compress an image to eight numbers, to classify from
 these, and to notice images of a kind not seen before.
 
-It needs no download and takes about half a minute.
+It needs no download and takes less than half a minute.
 """
 
 # %%
 # Data
 # ----
 # Each row of ``X`` is an image of 64 pixels with values from 0 to 16. The autoencoder is told
-# the shape, not the scale: like PCA it takes any units and answers in the same.
+# the shape, not the scale: like PCA it takes any units and answers in the same. A number as
+# ``contamination`` saves the time of learning where alarms begin, which is not asked here.
 
 from pathlib import Path
 
@@ -35,10 +36,8 @@ from skcae.plots import LatentDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-reducers = {
-    "PCA(8)": PCA(8),
-    "ConvAutoencoder(8)": ConvAutoencoder(8, input_shape=(8, 8), max_epochs=10, random_state=0),
-}
+options = {"input_shape": (8, 8), "max_epochs": 10, "contamination": 0.05, "random_state": 0}
+reducers = {"PCA(8)": PCA(8), "ConvAutoencoder(8)": ConvAutoencoder(8, **options)}
 
 # %%
 # Compress and classify
@@ -63,9 +62,7 @@ for name, reducer in reducers.items():
 detectors = {
     "IsolationForest": IsolationForest(random_state=0),
     "PCA(8)": PCA(8),
-    "ConvAutoencoder(8)": ConvAutoencoder(
-        8, input_shape=(8, 8), max_epochs=10, anomaly_score="loss", random_state=0
-    ),
+    "ConvAutoencoder(8)": ConvAutoencoder(8, anomaly_score="loss", **options),
 }
 novelty = {}
 for name, detector in detectors.items():

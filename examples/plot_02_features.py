@@ -11,7 +11,9 @@ labelled.
 # %%
 # Many images, few labels
 # -----------------------
-# 1400 digits without labels, of which a few for each class are then labelled; 397 to test on.
+# 1400 digits without labels, of which 50 at random are then labelled; 397 to test on. A number as
+# ``contamination`` saves the time of learning where alarms begin. This is all of it, in less than
+# fifteen lines:
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -25,22 +27,24 @@ from skcae import ConvAutoencoder
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = X[:1400], X[1400:], y[:1400], y[1400:]
+few = np.random.default_rng(0).choice(1400, 50, replace=False)
+
+options = {"input_shape": (8, 8), "max_epochs": 15, "batch_size": 64, "random_state": 0}
+ae = ConvAutoencoder(8, contamination=0.05, **options)
+Z_train, Z_test = ae.fit(X_train).transform(X_train), ae.transform(X_test)
+
+classifier = make_pipeline(StandardScaler(), SVC(C=10))
+classifier.fit(Z_train[few], y_train[few])
+print(f"accuracy with 50 labels: {classifier.score(Z_test, y_test):.3f}")
 
 # %%
-# Features are learned once, from all images
-# ------------------------------------------
-# Eight numbers for each image, by a network and by PCA, and the 64 pixels as they are.
+# Beside other features
+# ---------------------
+# Eight numbers for each image, by the network and by PCA, and the 64 pixels as they are.
 
-reducers = {
-    "ConvAutoencoder(8)": ConvAutoencoder(
-        8, input_shape=(8, 8), max_epochs=15, batch_size=64, random_state=0
-    ),
-    "PCA(8)": PCA(8),
-    "64 pixels": StandardScaler(),
-}
-features = {
-    name: (r.fit(X_train).transform(X_train), r.transform(X_test)) for name, r in reducers.items()
-}
+features = {"ConvAutoencoder(8)": (Z_train, Z_test)}
+for name, reducer in {"PCA(8)": PCA(8), "64 pixels": StandardScaler()}.items():
+    features[name] = reducer.fit_transform(X_train), reducer.transform(X_test)
 
 # %%
 # A classifier learns from a few
@@ -56,7 +60,6 @@ for i, n in enumerate(n_labels):
             [rng.choice(np.flatnonzero(y_train == digit), n, replace=False) for digit in range(10)]
         )
         for name, (Z_train, Z_test) in features.items():
-            classifier = make_pipeline(StandardScaler(), SVC(C=10))
             classifier.fit(Z_train[few], y_train[few])
             accuracy[name][i, draw] = classifier.score(Z_test, y_test)
 

@@ -20,6 +20,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skcae import ConvAutoencoder
+from skcae.plots import AnomalyMapDisplay, ScoreDisplay
 from skcae.scores import roc_auc_scorer
 
 train, normal = train_test_split(load_digits().images, train_size=1200, random_state=0)
@@ -49,30 +50,18 @@ for rate in (0.01, 0.05, 0.1):
 # %%
 # Result
 # ------
-# Left: p-values of normal images are uniform, so that the curve follows the diagonal. Right: the
-# five most unusual images of a random forty, and where they are unusual.
+# Top: scores of normal images and of broken ones, with the threshold for a rate of 5 %; the axis
+# above turns scores into p-values. Bottom: the five most unusual images of a random forty, and
+# where they are unusual.
 
-figure = plt.figure(figsize=(10, 4), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[2, 3])
-ax = left.subplots()
-rates = np.linspace(0, 0.3, 200)
-for p, name in ((p_broken, "broken: found"), (p_normal, "normal: false alarms")):
-    ax.plot(rates, [np.mean(p <= rate) for rate in rates], label=name)
-ax.plot(rates, rates, color="0.6", linestyle=":", label="as asked for")
-ax.set(xlabel="false_alarm_rate", ylabel="share called outliers", ylim=(0, 1))
-ax.legend()
-
+figure = plt.figure(figsize=(6, 6.4), layout="constrained")
+top, bottom = figure.subfigures(2, 1, height_ratios=[5, 3])
+names = ["normal", "broken"]
+ScoreDisplay.from_estimator(
+    detector, both, is_broken, false_alarm_rate=0.05, target_names=names, ax=top.subplots()
+)
 shown = broken[:40][np.argsort(p_broken[:40])[:5]]
-rows = {
-    "broken": (shown, "gray"),
-    "reconstruction": (detector.reconstruct(shown), "gray"),
-    "anomaly map": (detector.anomaly_map(shown), "magma"),
-}
-for line, (name, (images, cmap)) in zip(right.subplots(3, 5), rows.items(), strict=True):
-    for image, panel in zip(images, line, strict=True):
-        panel.imshow(image, cmap=cmap)
-        panel.set(xticks=[], yticks=[])
-    line[0].set_ylabel(name)
+AnomalyMapDisplay.from_estimator(detector, shown, ax=bottom.subplots())
 plt.show()
 
 # %%

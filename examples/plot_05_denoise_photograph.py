@@ -11,7 +11,8 @@ any size: patches come from scikit-learn, the whole image from
 # %%
 # A photograph with noise
 # -----------------------
-# 427 x 640 pixels, values in [0, 1], and noise with a standard deviation of 0.1.
+# 427 x 640 pixels, values in [0, 1], and noise with a standard deviation of 0.1. From here to
+# ``denoised`` are less than fifteen lines, imports apart.
 
 import numpy as np
 from matplotlib import pyplot as plt

@@ -19,6 +19,7 @@ from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits
 
 from skcae import ConvAutoencoder
+from skcae.plots import AnomalyMapDisplay, ScoreDisplay
 from skcae.scores import roc_auc_scorer
 
 rng = np.random.default_rng(0)
@@ -59,31 +60,16 @@ print(f"broken castings called outliers: {np.mean(detector.predict(broken) == -1
 # %%
 # Result
 # ------
-# A casting with a void, slice by slice, and its map, which is a volume too.
+# The casting that is most unusual and its map, which is a volume too, slice by slice; and the
+# scores of all.
 
-scores = detector.score_samples(broken)
-worst = broken[scores.argmin()][None]
-rows = {
-    "scan": (worst[0], "gray"),
-    "reconstruction": (detector.reconstruct(worst)[0], "gray"),
-    "anomaly map": (detector.anomaly_map(worst)[0], "magma"),
-}
-figure = plt.figure(figsize=(10, 3.6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[7, 3])
-for line, (name, (volume, cmap)) in zip(left.subplots(3, 8), rows.items(), strict=True):
-    for depth, (slice_, ax) in enumerate(zip(volume, line, strict=True)):
-        ax.imshow(slice_, cmap=cmap, vmin=volume.min(), vmax=volume.max())
-        ax.set(xticks=[], yticks=[])
-        if name == "scan":
-            ax.set_title(f"slice {depth}", fontsize="small")
-    line[0].set_ylabel(name)
-ax = right.subplots()
-bins = np.linspace(min(scores), max(detector.score_samples(normal)), 40)
-for batch, name in ((normal, "normal"), (broken, "with a void")):
-    ax.hist(detector.score_samples(batch), bins, alpha=0.6, label=name)
-ax.axvline(detector.offset_, color="k", linestyle=":", label="offset_")
-ax.set(xlabel="score_samples", yticks=[])
-ax.legend(loc="upper left")
+worst = broken[detector.score_samples(broken).argmin()][None]
+figure = plt.figure(figsize=(7, 6.4), layout="constrained")
+top, bottom = figure.subfigures(2, 1, height_ratios=[2, 4])
+slices = worst[0], detector.reconstruct(worst)[0], detector.anomaly_map(worst)[0]
+AnomalyMapDisplay.from_predictions(*slices, ax=top.subplots())
+names = ["normal", "with a void"]
+ScoreDisplay.from_estimator(detector, both, is_broken, target_names=names, ax=bottom.subplots())
 plt.show()
 
 # %%
