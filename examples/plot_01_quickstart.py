@@ -36,7 +36,8 @@ from skcae.plots import LatentDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-options = {"input_shape": (8, 8), "max_epochs": 10, "contamination": 0.05, "random_state": 0}
+options = {"input_shape": (8, 8), "max_epochs": 10, "batch_size": 64, "random_state": 0}
+options |= {"contamination": 0.05}
 reducers = {"PCA(8)": PCA(8), "ConvAutoencoder(8)": ConvAutoencoder(8, **options)}
 
 # %%

@@ -11,8 +11,9 @@ another, and says of each image how likely it is, in nats.
 # Fit, draw, judge
 # ----------------
 # Grey values in [0, 1] have the likelihood "continuous_bernoulli", a density. This is all of it,
-# in less than fifteen lines: a code that is drawn from the prior is decoded to an image, and
-# ``log_likelihood``, which averages over draws of the code, does not change from call to call.
+# in less than fifteen lines, imports apart: a code that is drawn from the prior is decoded to an
+# image, and ``log_likelihood``, which averages over draws of the code, does not change from call
+# to call.
 
 from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits

@@ -25,7 +25,7 @@ vae = ConditionalConvVAE(
     4,
     hidden_channels=(16, 32),
     contamination=0.05,  # no alarms are wanted, which saves time
-    max_epochs=20,
+    max_epochs=15,
     batch_size=64,
     random_state=0,
 ).fit(X_train, y_train)

@@ -31,7 +31,7 @@ learned, held_out, new = recording[:8000], recording[8000:10_000], recording[10_
 # no scaler is needed. ``anomaly_map`` tells of each value how badly it is explained;
 # :func:`~skcae.datasets.average_windows` makes one map of those of all windows. The largest value
 # of a normal stretch that was not learned is the limit for an alarm. With those above these are
-# all the lines that it takes, less than fifteen.
+# all the lines that it takes, less than fifteen, imports apart.
 
 length, step = 64, 8
 ae = ConvAutoencoder(8, channel_axis=-1, max_epochs=10, contamination=0.05, random_state=0)

@@ -47,10 +47,16 @@ print(train.shape)
 
 # %%
 # Fit --- Without ``channel_axis`` four axes are samples of volumes. Nothing else differs from
-# images. A void fills 8 voxels of 512, so the score is the mean of the largest errors.
+# images. A void fills 8 voxels of 512, so the score is the mean of the largest errors. That the
+# network starts at PCA, by its linear path, is said here, which spares the pilot that decides it.
 
 detector = ConvAutoencoder(
-    16, anomaly_score="top_error", max_epochs=6, batch_size=48, random_state=0
+    16,
+    anomaly_score="top_error",
+    max_epochs=6,
+    batch_size=48,
+    net_params={"module__linear_path": True},
+    random_state=0,
 ).fit(train)
 both, is_broken = np.concatenate([normal, broken]), np.repeat([0, 1], len(normal))
 print(f"area under the ROC curve: {roc_auc_scorer(detector, both, is_broken):.3f}")

@@ -12,7 +12,7 @@ data change. This example saves one, loads it where it serves, and lets it notic
 # ----------------
 # A calibrated detector of digits. :func:`skcae.save` writes one file, and :func:`skcae.load`
 # runs nothing that is in it. Then images come one by one, and one in a hundred of the normal ones
-# may be an alarm. This is all of it, in less than fifteen lines:
+# may be an alarm. This is all of it, in less than fifteen lines, imports apart:
 
 import tempfile
 from pathlib import Path
