@@ -142,9 +142,10 @@ PARAMETERS = {
     "max_epochs": Parameter(COUNT, "int", """
         Passes over the data."""),
     "batch_size": Parameter([StrOptions(["auto"]), *COUNT], '"auto" or int', """
-        Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 128. A
-        single sample left over joins the batch before it. With batches of one sample, batch
-        normalization has nothing to average and stays the identity."""),
+        Samples per step. "auto" is a fiftieth of the samples, at least 16 and at most 32;
+        a GPU is busy with larger ones only. A single sample left over joins the batch before it.
+        With batches of one sample, batch normalization has nothing to average and stays the
+        identity."""),
     "early_stopping": Parameter(SWITCH, "bool", """
         Hold out data, stop when its loss stops falling, and keep the weights of the best
         epoch."""),
@@ -324,8 +325,8 @@ def choose(table, value):
 
 
 def choose_batch_size(batch_size, n_samples):
-    """For "auto" about 50 steps an epoch, with 16 to 128 samples each."""
-    return min(max(n_samples // 50, 16), 128) if batch_size == "auto" else batch_size
+    """For "auto" 50 steps an epoch or more, with 16 to 32 samples each."""
+    return min(max(n_samples // 50, 16), 32) if batch_size == "auto" else batch_size
 
 
 def choose_hidden_channels(hidden_channels, spatial):

@@ -65,6 +65,8 @@ def explaining(X, shape=None, name="X"):
 def _explain_type(X, name):
     """For what is no array."""
     kind = type(X).__name__
+    if hasattr(X, "toarray"):  # sparse ones are named already; some are dicts too
+        return None
     if hasattr(X, "collect") and not hasattr(X, "__array__"):
         return f"{name} is of type {kind}, which has no values yet; pass {name}.collect()."
     if isinstance(X, dict):
