@@ -2,8 +2,8 @@
 
 Run with ``SKCAE_DATA`` set, or with internet; a part whose package is missing is left out::
 
-    python benchmarks/speed.py train      # or: empty, score, pyod, keras, pythae, jobs, torchrun,
-                                          # memory, stored, growth, start
+    python benchmarks/speed.py train      # or: empty, score, latency, pyod, keras, pythae, jobs,
+                                          # torchrun, memory, stored, growth, start
 
 Every pair runs in turn, A B A B, in one process; a row gives the median of the ratios of the
 pairs, ours over theirs. Unless said otherwise the network is that of seed 002, with batches of
@@ -205,6 +205,40 @@ def score(args):
                  args.repeats)  # fmt: skip
     cost = operations(network, (1, 28, 28)) * len(X) / (ms[0] / 1000)
     say(f"share of the peak: {cost / peak():.2f}")
+
+
+def latency(args):
+    """Milliseconds of a call with one row, beside a forward pass and the exported model."""
+    import onnxruntime
+    from sklearn.datasets import load_digits
+
+    from skcae import export_onnx
+
+    for name, X in (
+        ("8 x 8", load_digits().images),
+        ("28 x 28", images(2000).reshape(-1, 28, 28)),
+    ):
+        X = X.astype(np.float32)
+        ae = ConvAutoencoder(16, max_epochs=2, random_state=0).fit(X)
+        x = ae.net_.standardize(X[:1].reshape(1, -1)).contiguous()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "score.onnx"
+            export_onnx(ae, path, output="score")
+            session = onnxruntime.InferenceSession(path)
+        inputs = {session.get_inputs()[0].name: X[:1]}
+        calls = {
+            "forward pass": lambda x=x, ae=ae: ae.net_.module_(x),
+            "transform": lambda X=X, ae=ae: ae.transform(X[:1]),
+            "reconstruct": lambda X=X, ae=ae: ae.reconstruct(X[:1]),
+            "score_samples": lambda X=X, ae=ae: ae.score_samples(X[:1]),
+            "score in onnxruntime": lambda s=session, i=inputs: s.run(None, i),
+            "score_samples of 1000, a row": lambda X=X, ae=ae: ae.score_samples(X[:1000]),
+        }
+        with torch.inference_mode():
+            seconds = np.array([[timed(call) for call in calls.values()] for _ in range(200)])
+        ms = 1000 * np.median(seconds[20:], axis=0) / [1, 1, 1, 1, 1, 1000]
+        for what, value in zip(calls, ms, strict=True):
+            say(f"| {name} | {what} | {value:.2f} | {value / ms[0]:.1f} |")
 
 
 def pyod(args):
@@ -415,6 +449,7 @@ def main():
         train,
         empty,
         score,
+        latency,
         pyod,
         keras,
         pythae,
