@@ -14,6 +14,11 @@ def read_dataset(X, name="X"):
             f"array, as torch.cat([images for images, *_ in loader]) is, or call partial_fit for "
             f"each batch."
         )
+    if hasattr(X, "collect") and not hasattr(X, "__array__"):
+        kind = type(X).__name__
+        raise TypeError(
+            f"{name} is of type {kind}, which has no values yet; pass {name}.collect()."
+        )
     if not isinstance(X, Dataset):
         return X
     if len(X) and isinstance(X[0], (tuple, list, dict)):
@@ -67,8 +72,6 @@ def _explain_type(X, name):
     kind = type(X).__name__
     if hasattr(X, "toarray"):  # sparse ones are named already; some are dicts too
         return None
-    if hasattr(X, "collect") and not hasattr(X, "__array__"):
-        return f"{name} is of type {kind}, which has no values yet; pass {name}.collect()."
     if isinstance(X, dict):
         return f"{name} is a dict with the keys {[*X][:5]}; pass the array of samples in it."
     if hasattr(X, "__next__"):
