@@ -7,7 +7,7 @@ passes if all that follows holds, or if `fit` raises `ValueError` or
 `TypeError` in the package or in scikit-learn's validation: results are finite and of their shape,
 two fits with one `random_state` and a pickle give the same bits, rows do not depend on each other,
 `predict` follows from `decision_function`, and p-values are in (0, 1]. Prints the cases that fail,
-which `--only` runs again, and exits with their number.
+each of which ``--first NUMBER --cases 1`` runs again, and exits with how many they are.
 """
 
 import argparse
@@ -182,18 +182,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="the number of one case")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = range(options.cases) if options.only is None else [options.only]
-    results = {case: run_case(options.seed, case) for case in chosen}
-    failures = {case: what for case, what in results.items() if what not in (None, "refused")}
-    for case, what in failures.items():
-        estimator, X, _ = draw_case(options.seed, case)
-        print(f"{case}: {estimator} on {X.dtype} {X.shape}\n    {what}")
-    refused = sum(what == "refused" for what in results.values())
-    print(f"{len(results)} cases, {refused} refused, {len(failures)} failed")
-    sys.exit(min(len(failures), 100))
+    refused, failed = 0, 0
+    for n, case in enumerate(range(options.first, options.first + options.cases), 1):
+        what = run_case(options.seed, case)
+        refused += what == "refused"
+        if what not in (None, "refused"):
+            failed += 1
+            estimator, X, _ = draw_case(options.seed, case)
+            print(f"{case}: {estimator} on {X.dtype} {X.shape}\n    {what}", flush=True)
+        if not n % 100 or n == options.cases:
+            print(f"{n} cases, {refused} refused, {failed} failed", flush=True)
+    sys.exit(min(failed, 100))
 
 
 if __name__ == "__main__":
