@@ -50,6 +50,10 @@ def interrupt(estimator, method, after):
         call(estimator, method)
     except KeyboardInterrupt:
         return True
+    except RuntimeError as error:  # of a lock of Python's own, which it was about to take
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return True
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return False
