@@ -301,7 +301,7 @@ def _class_colours(n_classes, cmap=None):
     from matplotlib.colors import to_rgba_array
 
     if cmap is None and n_classes <= len(PALETTE):
-        return to_rgba_array(PALETTE[:n_classes])
+        return to_rgba_array(list(PALETTE[:n_classes]))
     if cmap is None:
         cmap = "tab20" if n_classes <= 20 else "turbo"
     cmap = colormaps.get_cmap(cmap)
