@@ -6,6 +6,7 @@ Prints how many calls were interrupted, and exits with the number of those that 
 """
 
 import argparse
+import copy
 import signal
 import sys
 import time
@@ -26,15 +27,16 @@ X, y = digits.images[:150], digits.target[:150] % 2
 
 def settings():
     """What belongs to the user and not to us."""
-    return [
-        torch.get_num_threads(),
-        {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()},
-        list(warnings.filters),
-        torch.get_rng_state().tolist(),
-        str(np.random.get_state()),  # noqa: NPY002
-        (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_dtype()),
-        signal.getsignal(signal.SIGINT),
-    ]
+    return {
+        "torch's threads": torch.get_num_threads(),
+        "threads": {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()},
+        "filters": list(warnings.filters),
+        "torch's generator": torch.get_rng_state().tolist(),
+        "NumPy's generator": str(np.random.get_state()),  # noqa: NPY002
+        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        "type": torch.get_default_dtype(),
+        "handler": signal.getsignal(signal.SIGINT),
+    }
 
 
 def call(estimator, method):
@@ -62,7 +64,8 @@ def interrupt(estimator, method, after):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=300)
-    times, rng = parser.parse_args().times, np.random.default_rng(0)
+    parser.add_argument("--seed", type=int, default=0)
+    times, rng = parser.parse_args().times, np.random.default_rng(parser.parse_args().seed)
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     fitted = [
@@ -79,13 +82,18 @@ def main():
     n_calls, done, traces = 0, 0, 0
     while done < times:
         i, method = rng.integers(4), rng.choice(METHODS)
-        estimator = fitted[i]
+        estimator, whole = fitted[i], copy.deepcopy(fitted[i])
         if interrupt(estimator, method, rng.uniform(0, 1) * seconds[type(estimator), method]):
             done += 1
-            same = np.array_equal(estimator.transform(X), codes[i])
-            if not same or settings() != before:
-                traces += 1
-                print(f"{type(estimator).__name__}.{method} left a trace", flush=True)
+            after = settings()
+            changed = [name for name in before if before[name] != after[name]]
+            now = estimator.transform(X)
+            if not np.array_equal(now, codes[i]):  # then the call was over but for its return
+                call(whole, method)
+                changed += [] if np.array_equal(now, whole.transform(X)) else ["codes"]
+            if changed:
+                traces, before = traces + 1, after
+                print(f"{type(estimator).__name__}.{method}: {changed}", flush=True)
         codes[i], n_calls = estimator.transform(X), n_calls + 1
     print(f"{done} of {n_calls} calls interrupted, {traces} left a trace")
     sys.exit(min(traces, 100))

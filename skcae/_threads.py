@@ -19,16 +19,25 @@ def one_thread() -> Iterator[None]:
     ``torch.set_num_threads`` sets them too, but with them that of all threads yet to come.
     """
     torch.get_num_threads()  # torch sets the numbers of a new thread when first asked
-    pools = _openmp()
-    numbers, of_mkl = [pool.num_threads for pool in pools], mkl_set_num_threads_local(1)
+    pools, of_mkl = _openmp(), 0
+    numbers = [pool.num_threads for pool in pools]
+
+    def restore() -> None:
+        for pool, number in zip(pools, numbers, strict=True):
+            pool.set_num_threads(number)
+        mkl_set_num_threads_local(of_mkl)
+
     try:
+        of_mkl = mkl_set_num_threads_local(1)
         for pool in pools:
             pool.set_num_threads(1)
         yield
     finally:
-        for pool, number in zip(pools, numbers, strict=True):
-            pool.set_num_threads(number)
-        mkl_set_num_threads_local(of_mkl)
+        try:
+            restore()
+        except KeyboardInterrupt:  # in the midst of it
+            restore()
+            raise
 
 
 @cache
