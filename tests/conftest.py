@@ -90,6 +90,7 @@ def maker(cls, **defaults):
             "hidden_channels": (4, 8),
             "max_epochs": 2,
             "random_state": 0,
+            "contamination": 0.1,
             **defaults,
         }
         return cls(**{**small, **parameters})

@@ -90,7 +90,7 @@ def test_it_helps_where_position_does_not_matter():
         errors = []
         for augmentation in (None, Shift(3)):
             ae = ConvAutoencoder(
-                2, hidden_channels=(8, 16), max_epochs=60, random_state=seed,
+                2, hidden_channels=(8, 16), max_epochs=60, contamination=0.1, random_state=seed,
                 net_params={"augmentation": augmentation, "module__linear_path": False},
             ).fit(X)  # fmt: skip
             errors.append(np.mean((ae.reconstruct(new) - new) ** 2))

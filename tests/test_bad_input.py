@@ -211,18 +211,18 @@ def test_transform_before_fit(make):
 
 
 def test_one_sample(make):
-    ae = make(input_shape=None).fit(GOOD[:1])
+    ae = make(input_shape=None, contamination="auto").fit(GOOD[:1])
     assert np.isfinite(ae.transform(GOOD)).all()
     with pytest.raises(ValueError, match="leaves none to train on"):
         make(input_shape=None, early_stopping=True).fit(GOOD[:1])
-    ae = make(input_shape=None, early_stopping=True).fit(GOOD[:2])
+    ae = make(input_shape=None, early_stopping=True, contamination="auto").fit(GOOD[:2])
     assert np.isfinite(ae.score(GOOD))
 
 
 @pytest.mark.parametrize("value", [0, 0.3, 1e9])
 def test_constant_data(make, value):
     X = np.full((20, 6, 6), float(value))
-    ae = make(input_shape=None, max_epochs=30).fit(X)
+    ae = make(input_shape=None, max_epochs=30, contamination="auto").fit(X)
     np.testing.assert_allclose(ae.reconstruct(X), X, atol=0.5, rtol=1e-6)
     assert (ae.predict(X) == 1).all()
 

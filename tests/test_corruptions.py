@@ -88,7 +88,9 @@ def test_noise_from_the_global_generator_is_repeatable_and_leaves_it_alone(digit
     X = digits[0][:100]
     before = torch.get_rng_state()
     one, two, other = (
-        DenoisingConvAutoencoder(4, corruption=Dropout(), max_epochs=1, random_state=seed).fit(X)
+        DenoisingConvAutoencoder(
+            4, corruption=Dropout(), max_epochs=1, contamination=0.1, random_state=seed
+        ).fit(X)
         for seed in (0, 0, 1)
     )
     assert torch.equal(torch.get_rng_state(), before)
@@ -107,6 +109,7 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
             noise_level=0.4,
             clip_range=(0, 1),
             max_epochs=8,
+            contamination=0.1,
             random_state=seed,
         ).fit(X)
         error = np.mean((dae.reconstruct(noisy) - X_test) ** 2)
@@ -116,7 +119,7 @@ def test_denoising_beats_the_noise_and_the_plain_autoencoder(digits):
 def test_pairs_are_learned_without_further_noise(digits):
     X = digits[0][:300]
     ae = DenoisingConvAutoencoder(32, hidden_channels=(16, 32), noise_level=100.0, random_state=0)
-    ae.set_params(max_epochs=20).fit(X, target=1 - X)
+    ae.set_params(max_epochs=20, contamination=0.1).fit(X, target=1 - X)
     assert np.mean((ae.reconstruct(X) - (1 - X)) ** 2) < 0.2 * np.var(X)
 
 

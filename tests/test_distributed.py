@@ -10,8 +10,6 @@ from sklearn.base import clone
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
 
-pytestmark = pytest.mark.xdist_group("distributed")  # once, in one worker
-
 SCRIPT = """
 import sys
 import joblib

@@ -214,7 +214,8 @@ def test_standard_error_of_one_draw(make_vae):
 
 def test_standard_errors_of_few_draws_are_those_of_other_draws(digits):
     """Where a few weights are most of the sum, the delta method tells less than half."""
-    vae = ConvVAE(8, hidden_channels=(8,), max_epochs=5, random_state=0).fit(digits[0][:300])
+    vae = ConvVAE(8, hidden_channels=(8,), max_epochs=5, contamination=0.1, random_state=0)
+    vae.fit(digits[0][:300])
     estimates, errors = [], []
     for vae.net_.seed in range(40):
         estimate, error = vae.log_likelihood(digits[0][300:330], n_samples=10, return_std=True)
@@ -225,7 +226,13 @@ def test_standard_errors_of_few_draws_are_those_of_other_draws(digits):
 
 
 def test_learning_rate_that_diverges(make):
-    ae = make(input_shape=None, learning_rate=10.0, max_epochs=3, anomaly_score="loss")
+    ae = make(
+        input_shape=None,
+        learning_rate=10.0,
+        max_epochs=3,
+        anomaly_score="loss",
+        contamination="auto",
+    )
     ae.set_params(**{} if "likelihood" in ae.get_params() else {"net__module__linear_path": False})
     with pytest.warns(ConvergenceWarning, match="training diverged.*Lower learning_rate"):
         ae.fit(X)
@@ -234,7 +241,9 @@ def test_learning_rate_that_diverges(make):
 def test_training_that_learns_nothing_from_noise_does_not_diverge(make):
     noise = np.random.default_rng(0).normal(size=(40, 8, 8))
     for parameters in {"max_epochs": 1}, {"optimizer": "sgd", "learning_rate": 1e-6}:
-        make(input_shape=None, **parameters).fit(noise)  # a warning is an error in these tests
+        make(input_shape=None, contamination="auto", **parameters).fit(
+            noise
+        )  # a warning is an error in these tests
 
 
 def test_codes_larger_than_the_data_are_for_denoisers():

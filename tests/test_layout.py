@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
 
 from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 from skcae._data._layout import Layout, advise_shape
@@ -224,7 +225,7 @@ def sensors(digits):
 
 @pytest.fixture(params=[ConvAutoencoder, ConvVAE])
 def having_channels(request):
-    return partial(request.param, 8, hidden_channels=(8, 16), max_epochs=10)
+    return partial(request.param, 8, hidden_channels=(8, 16), max_epochs=10, contamination=0.1)
 
 
 def errors_in_deviations(ae, X, axes=(0, 2, 3)):
@@ -261,7 +262,8 @@ def test_units_of_channels_do_not_matter(sensors, having_channels):
 def test_channels_of_one_unit_share_a_scale(digits):
     images = digits[0][:300].astype("f8")
     colours = np.stack([images, 3 + 2 * images, images / 3], axis=-1)
-    ae = ConvAutoencoder(4, channel_axis=-1, max_epochs=1, random_state=0).fit(colours)
+    ae = ConvAutoencoder(4, channel_axis=-1, max_epochs=1, contamination=0.1, random_state=0)
+    ae.fit(colours)
     scaling = ae.net_.scaling
     np.testing.assert_allclose(scaling.shift, colours.mean((0, 1, 2)), rtol=1e-5)
     within = np.sqrt(colours.var((0, 1, 2)).mean())
@@ -273,19 +275,19 @@ def test_channels_of_one_unit_share_a_scale(digits):
 
 def test_a_channel_that_never_varies_has_no_unit(sensors):
     X = np.concatenate([sensors[:, :2], np.full_like(sensors[:, :1], 7)], 1)
-    ae = ConvAutoencoder(8, channel_axis=0, max_epochs=5, random_state=0).fit(X)
+    ae = ConvAutoencoder(8, channel_axis=0, max_epochs=5, contamination=0.1, random_state=0).fit(X)
     assert ae.net_.scaling.scale[2] == 1
     np.testing.assert_allclose(ae.reconstruct(X)[:, 2], 7, atol=0.5)
 
 
 def test_the_first_chunk_decides_on_units(sensors):
-    ae = ConvAutoencoder(4, channel_axis=0, random_state=0)
+    ae = ConvAutoencoder(4, channel_axis=0, contamination=0.1, random_state=0)
     for chunk in np.array_split(sensors, 4):
         ae.partial_fit(chunk)
     np.testing.assert_allclose(ae.net_.scaling.shift, sensors.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(ae.net_.scaling.scale, sensors.std((0, 2, 3)), rtol=1e-5)
     alike = sensors / sensors.std((0, 2, 3), keepdims=True)
-    ae = ConvAutoencoder(4, channel_axis=0, random_state=0).partial_fit(alike)
+    ae = clone(ae).partial_fit(alike)
     with pytest.warns(UserWarning, match="in another unit"):
         ae.partial_fit(sensors)
     assert ae.net_.scaling.is_common

@@ -22,7 +22,7 @@ def pca_error(X, X_test, n_components):
 def test_noise_is_reconstructed_as_by_pca():
     for seed in range(2):
         X = np.random.default_rng(seed).normal(3, 2, (80, 6, 6))
-        ae = ConvAutoencoder(5, random_state=seed).fit(X[:60])
+        ae = ConvAutoencoder(5, contamination=0.1, random_state=seed).fit(X[:60])
         error = np.mean((ae.reconstruct(X[60:]) - X[60:]) ** 2)
         assert error < 1.02 * pca_error(X[:60], X[60:], 5)
 
@@ -30,7 +30,7 @@ def test_noise_is_reconstructed_as_by_pca():
 def test_few_rows_are_reconstructed_better_than_by_pca(digits):
     X = digits[0]
     for seed in range(2):
-        ae = ConvAutoencoder(8, random_state=seed).fit(X[:150])
+        ae = ConvAutoencoder(8, contamination=0.1, random_state=seed).fit(X[:150])
         assert 0 < float(ae.net_.linear_path.share) <= 1
         error = np.mean((ae.reconstruct(X[1000:]) - X[1000:]) ** 2)
         assert error < 0.95 * pca_error(X[:150], X[1000:], 8)
@@ -46,7 +46,11 @@ def test_few_rows_are_reconstructed_better_than_by_pca(digits):
 def test_without_the_network_it_is_pca(digits, parameters):
     X = digits[0][:100]
     ae = ConvAutoencoder(
-        6, **{"hidden_channels": (4,), **parameters}, max_epochs=2, random_state=0
+        6,
+        **{"hidden_channels": (4,), **parameters},
+        max_epochs=2,
+        contamination=0.1,
+        random_state=0,
     ).fit(X)
     ae.net_.linear_path.share.zero_()
     pca = PCA(6, svd_solver="full").fit(X.reshape(100, -1))
@@ -64,9 +68,8 @@ def test_without_the_network_it_is_pca(digits, parameters):
 
 
 def test_a_pilot_decides(digits):
-    ae = ConvAutoencoder(4, hidden_channels=(4,), max_epochs=3, random_state=0).fit(
-        digits[0][:300]
-    )
+    small = {"hidden_channels": (4,), "max_epochs": 3, "contamination": 0.1}
+    ae = ConvAutoencoder(4, random_state=0, **small).fit(digits[0][:300])
     always = clone(ae).set_params(net__module__linear_path=True).fit(digits[0][:300])
     assert ae.net_.linear_path is not None  # three epochs are too few without it
     np.testing.assert_array_equal(ae.transform(digits[0][:9]), always.transform(digits[0][:9]))
@@ -79,7 +82,8 @@ def test_a_pilot_decides(digits):
 
 def test_streams_and_warm_starts_go_on(digits):
     X = digits[0][:120]
-    ae = DenoisingConvAutoencoder(4, noise_level=0.1, max_epochs=2, random_state=0)
+    ae = DenoisingConvAutoencoder(4, noise_level=0.1, max_epochs=2, contamination=0.1,
+                                  random_state=0)  # fmt: skip
     first = ae.partial_fit(X).net_.linear_path.components.clone()
     assert (ae.partial_fit(X[:3]).net_.linear_path.components == first).all()
     ae.set_params(warm_start=True).fit(X)
@@ -121,10 +125,10 @@ def test_what_cannot_have_it_is_refused(digits):
 
 def test_a_network_of_no_weight_learns_from_further_data(digits):
     X = digits[0]
-    ae = ConvAutoencoder(16, max_epochs=3, random_state=0).fit(X[:60])
+    ae = ConvAutoencoder(16, max_epochs=3, contamination=0.1, random_state=0).fit(X[:60])
     ae.net_.linear_path.share.zero_()
     before = ae.reconstruct(X[1200:])
-    chunk = ConvAutoencoder(16, random_state=0, warm_start=True)
+    chunk = ConvAutoencoder(16, contamination=0.1, random_state=0, warm_start=True)
     vars(chunk).update({k: v for k, v in vars(ae).items() if k not in chunk.get_params()})
     chunk.set_params(max_epochs=1, learning_rate=1e-12).partial_fit(X[:60])
     np.testing.assert_allclose(chunk.reconstruct(X[1200:]), before, atol=0.05)
@@ -139,7 +143,8 @@ def test_a_network_of_no_weight_learns_from_further_data(digits):
 def test_an_earlier_fit_and_the_entry_agree(digits, given):
     X = digits[0][:60]
     entry = {"module__linear_path": given}
-    ae = ConvAutoencoder(4, max_epochs=1, warm_start=True, net_params=entry).fit(X)
+    ae = ConvAutoencoder(4, max_epochs=1, warm_start=True, contamination=0.1, net_params=entry)
+    ae.fit(X)
     assert (ae.net_.linear_path is not None) == bool(given)
     ae.fit(X)
     ae.set_params(net_params={"module__linear_path": not given})

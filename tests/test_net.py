@@ -65,6 +65,7 @@ def test_training_is_the_plain_torch_loop(X):
 def test_mixed_precision_where_it_is_fast_and_right(X, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     small = ConvAutoencoder(4, hidden_channels=(4, 8), max_epochs=2, device="cpu", random_state=0)
+    small.set_params(contamination=0.1)
     mixed, single = (clone(small).set_params(precision=p).fit(X) for p in ("auto", "float32"))
     assert mixed.loss_curve_ != single.loss_curve_
     np.testing.assert_allclose(mixed.loss_curve_, single.loss_curve_, rtol=0.03)
@@ -108,7 +109,7 @@ def test_every_optimizer_lowers_the_loss(optimizer, X):
     rate = {"sgd": 0.1}.get(optimizer, 5e-3)
     ae = ConvAutoencoder(
         4, hidden_channels=(4, 8), optimizer=optimizer, learning_rate=rate, max_epochs=8,
-        net_params=PLAIN, random_state=0,
+        contamination=0.1, net_params=PLAIN, random_state=0,
     ).fit(X)  # fmt: skip
     assert ae.loss_curve_[-1] < 0.8 * ae.loss_curve_[0]
 
@@ -117,7 +118,7 @@ def test_an_optimizer_that_calls_a_closure(X):
     ae = ConvAutoencoder(
         4, hidden_channels=(4, 8), optimizer=torch.optim.LBFGS, learning_rate=1.0, max_epochs=3,
         batch_size=200, net_params={**PLAIN, "optimizer__line_search_fn": "strong_wolfe"},
-        random_state=0,
+        contamination=0.1, random_state=0,
     ).fit(X)  # fmt: skip
     assert ae.loss_curve_[-1] < 0.6 * ae.loss_curve_[0]
 
@@ -132,7 +133,8 @@ def test_learning_rate_follows_the_schedule(schedule, X):
 
     ConvAutoencoder(
         4, hidden_channels=(4,), learning_rate=0.01, lr_schedule=schedule, batch_size=20,
-        max_epochs=5, net_params={**PLAIN, "callbacks": [Watch()]}, random_state=0,
+        max_epochs=5, net_params={**PLAIN, "callbacks": [Watch()]}, contamination=0.1,
+        random_state=0,
     ).fit(X)  # fmt: skip
     assert len(seen) == 50
     assert max(seen) == pytest.approx(0.01, rel=1e-6)
@@ -148,7 +150,8 @@ def test_learning_rate_follows_the_schedule(schedule, X):
 
 
 def test_schedule_leaves_the_learning_rate_for_what_follows(X):
-    ae = ConvAutoencoder(4, hidden_channels=(4,), max_epochs=2, random_state=0).fit(X)
+    ae = ConvAutoencoder(4, hidden_channels=(4,), max_epochs=2, contamination=0.1, random_state=0)
+    ae.fit(X)
     assert ae.net_.optimizer_.param_groups[0]["lr"] == ae.learning_rate
 
 
@@ -156,7 +159,7 @@ def test_early_stopping_keeps_the_best_weights(digits):
     X = np.random.default_rng(0).normal(size=(80, 8, 8))  # noise: it can only overfit
     ae = ConvAutoencoder(
         32, early_stopping=True, validation_fraction=0.25, n_iter_no_change=3, max_epochs=100,
-        lr_schedule="constant", net_params=PLAIN, random_state=0,
+        lr_schedule="constant", contamination=0.1, net_params=PLAIN, random_state=0,
     ).fit(X)  # fmt: skip
     curve = ae.validation_loss_curve_
     assert ae.n_iter_ < 100
@@ -173,7 +176,8 @@ def _generator_before_training(ae):
 
 
 def test_early_stopping_runs_to_the_end_while_it_gets_better(X):
-    ae = ConvAutoencoder(4, early_stopping=True, max_epochs=4, random_state=0).fit(X)
+    ae = ConvAutoencoder(4, early_stopping=True, max_epochs=4, contamination=0.1, random_state=0)
+    ae.fit(X)
     assert ae.n_iter_ == 4
 
 
@@ -187,7 +191,8 @@ class Poison(callbacks.Callback):
 
 
 def test_divergence_stops_and_keeps_the_last_finite_weights(X):
-    parameters = {"hidden_channels": (4,), "lr_schedule": "constant", "random_state": 0}
+    parameters = {"hidden_channels": (4,), "lr_schedule": "constant", "contamination": 0.1,
+                  "random_state": 0}  # fmt: skip
     two = ConvAutoencoder(4, max_epochs=2, **parameters).fit(X)
     ae = ConvAutoencoder(4, max_epochs=5, net_params={"callbacks": [Poison()]}, **parameters)
     with pytest.warns(UserWarning, match=r"epoch 3;.*learning_rate"):
@@ -202,7 +207,7 @@ def test_divergence_stops_and_keeps_the_last_finite_weights(X):
 def test_divergence_by_a_learning_rate(X):
     ae = ConvAutoencoder(
         4, optimizer="sgd", normalization=None, learning_rate=1e6, lr_schedule="constant",
-        max_epochs=4, random_state=0,
+        max_epochs=4, contamination=0.1, random_state=0,
     )  # fmt: skip
     with pytest.warns(UserWarning, match="no longer finite in epoch"):
         ae.fit(X)
@@ -227,28 +232,30 @@ def test_the_best_epoch_is_kept_whatever_stops_the_training(X):
             if len(net.history) == 4:
                 raise StopTraining
 
-    ae = ConvAutoencoder(4, early_stopping=True, random_state=0,
-                         net_params={"callbacks": [Stop()]}).fit(X)  # fmt: skip
-    four = ConvAutoencoder(4, early_stopping=True, random_state=0, max_epochs=20)
+    whole = ConvAutoencoder(
+        4, early_stopping=True, max_epochs=8, contamination=0.1, random_state=0
+    )
+    ae = clone(whole).set_params(net__callbacks=[Stop()]).fit(X)
     assert len(ae.validation_loss_curve_) == 4
     generator = torch.Generator().manual_seed(ae.net_.seed)
     initialize_(Autoencoder(1, (8, 8), 4), generator)
     held_out = np.sort(torch.randperm(200, generator=generator).numpy()[:20])
     assert -ae.score(X[held_out]) == pytest.approx(min(ae.validation_loss_curve_), rel=1e-6)
-    assert four.fit(X).validation_loss_curve_[:4] == ae.validation_loss_curve_
+    assert whole.fit(X).validation_loss_curve_[:4] == ae.validation_loss_curve_
 
 
 def test_batches_of_one_sample(X):
     ae = ConvAutoencoder(4, hidden_channels=(4, 8, 8, 8), batch_size=1, max_epochs=2,
-                         random_state=0).fit(X[:20])  # fmt: skip
+                         contamination=0.1, random_state=0).fit(X[:20])  # fmt: skip
     assert ae.loss_curve_[1] < ae.loss_curve_[0]
 
 
 def test_a_network_of_the_user_may_build_on_a_fitted_estimator(X):
     def pretrained():
-        return ConvAutoencoder(3, module=Linear, max_epochs=1, random_state=0).fit(X).net_.module_
+        ae = ConvAutoencoder(3, module=Linear, max_epochs=1, contamination=0.1, random_state=0)
+        return ae.fit(X).net_.module_
 
-    ae = ConvAutoencoder(module=pretrained, max_epochs=1, random_state=0).fit(X)
+    ae = ConvAutoencoder(module=pretrained, max_epochs=1, contamination=0.1).fit(X)
     assert ae.n_components_ == 3
 
 
@@ -291,7 +298,8 @@ def test_callbacks_of_the_user_are_not_changed(X):
 def test_a_network_of_the_user(X):
     before = torch.get_rng_state()
     one, two = (
-        ConvAutoencoder(6, module=Linear, max_epochs=30, random_state=0).fit(X) for _ in range(2)
+        ConvAutoencoder(6, module=Linear, max_epochs=9, contamination=0.1, random_state=0).fit(X)
+        for _ in range(2)
     )
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(one.transform(X), two.transform(X))
@@ -305,7 +313,9 @@ def test_a_network_of_the_user(X):
 
 def test_bfloat16_reaches_nearly_the_same_loss(X):
     float32, bfloat16 = (
-        ConvAutoencoder(8, precision=precision, max_epochs=15, random_state=0).fit(X)
+        ConvAutoencoder(
+            8, precision=precision, max_epochs=15, contamination=0.1, random_state=0
+        ).fit(X)
         for precision in ("float32", "bfloat16")
     )
     assert bfloat16.loss_curve_ != float32.loss_curve_
@@ -315,7 +325,7 @@ def test_bfloat16_reaches_nearly_the_same_loss(X):
 
 def test_data_on_the_device_train_as_those_in_memory(X, monkeypatch):
     for rows in X, (255 * X).astype(np.uint8), X.astype(np.float16), X > 0.5:
-        ae = ConvAutoencoder(4, max_epochs=2, random_state=0)
+        ae = ConvAutoencoder(4, max_epochs=2, contamination=0.1, random_state=0)
         expected = ae.fit(rows).transform(rows)
         with monkeypatch.context() as patch:
             patch.setattr(_batches, "fits_on_device", lambda X, device: True)
@@ -332,7 +342,8 @@ def test_data_on_the_device_train_as_those_in_memory(X, monkeypatch):
 )
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's own tracing
 def test_compiled_training_learns_the_same_and_compiles_once(X, estimator):
-    common = {"max_epochs": 2, "batch_size": 64, "random_state": 0, "precision": "float32"}
+    common = {"max_epochs": 2, "batch_size": 64, "random_state": 0, "precision": "float32",
+              "contamination": 0.1}  # fmt: skip
     plain = clone(estimator).set_params(normalization=None, **common)
     fast = clone(plain).set_params(net__compile=True, net__compile__backend="aot_eager")
     torch._dynamo.reset()
@@ -364,14 +375,14 @@ def test_what_compiling_leaves_behind(X, monkeypatch):
             copies.append(copy.deepcopy(net.module_))
 
     for module in (None, Own, Linear):
-        common = {"module": module, "max_epochs": 2, "random_state": 0}
+        common = {"module": module, "max_epochs": 2, "contamination": 0.1, "random_state": 0}
         plain = ConvAutoencoder(4, **common).fit(X)
         fast = ConvAutoencoder(4, net_params={"compile": True}, **common).fit(X)
         np.testing.assert_array_equal(fast.transform(X), plain.transform(X))
         assert ("encode" in vars(fast.net_.module_)) == (module is Own)
         assert "decode" not in vars(fast.net_.module_)
     options = {**PLAIN, "compile": True, "callbacks": [Copy()]}
-    ConvAutoencoder(4, max_epochs=1, net_params=options).fit(X)
+    ConvAutoencoder(4, max_epochs=1, contamination=0.1, net_params=options).fit(X)
     for weight in copies[0].parameters():
         weight.data.zero_()
     assert not copies[0].train().encode(torch.ones(3, 1, 8, 8)).any()
@@ -380,7 +391,7 @@ def test_what_compiling_leaves_behind(X, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own call of it
 @pytest.mark.parametrize("transform", [torch.func.jacrev, torch.func.jacfwd])
 def test_derivatives_of_the_codes(X, transform):
-    module = ConvAutoencoder(3, max_epochs=1).fit(X).net_.module_.eval()
+    module = ConvAutoencoder(3, max_epochs=1, contamination=0.1).fit(X).net_.module_.eval()
     x = torch.from_numpy(X[:1, None]).to(memory_format=torch.channels_last)
     jacobian = transform(module.encode)(x)
     expected = torch.autograd.functional.jacobian(module.encode, x)

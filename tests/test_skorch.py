@@ -168,7 +168,7 @@ class Writer:
 def test_tensorboard(X):
     writer = Writer()
     board = callbacks.TensorBoard(writer, close_after_train=False)
-    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=3, random_state=0)
+    ae = ConvAutoencoder(4, input_shape=(8, 8), max_epochs=3, contamination=0.1, random_state=0)
     ae.set_params(net__callbacks=[board]).fit(X)
     losses = [value for tag, _, value in writer.rows if tag == "Loss/train_loss"]
     np.testing.assert_allclose(losses, ae.loss_curve_)
@@ -182,7 +182,9 @@ def test_tensorboard(X):
 
 def test_early_stopping_of_skorch_tells_of_the_last_epoch(X, capsys):
     stop = callbacks.EarlyStopping(monitor="train_loss", patience=2, threshold=0.99)
-    ae = ConvAutoencoder(4, max_epochs=9, net_params={"callbacks": [stop]}, verbose=1).fit(X)
+    ae = ConvAutoencoder(
+        4, max_epochs=9, contamination=0.1, net_params={"callbacks": [stop]}, verbose=1
+    ).fit(X)
     assert len(capsys.readouterr().out.splitlines()) == ae.n_iter_ < 9
 
 
@@ -197,7 +199,7 @@ def test_batch_losses_are_averaged_by_passthrough_scoring(X):
     mean = callbacks.PassthroughScoring(
         "train_loss", on_train=True
     )  # which takes the place of ours
-    ae = ConvAutoencoder(4, max_epochs=2, random_state=0)
+    ae = ConvAutoencoder(4, max_epochs=2, contamination=0.1, random_state=0)
     expected = ae.fit(X).loss_curve_
     ae.set_params(net__callbacks=[mean]).fit(X)
     np.testing.assert_allclose(ae.loss_curve_, expected, rtol=1e-5)

@@ -16,7 +16,8 @@ from skcae._data import _stored
 from skcae._data._stored import Stored, _extents, subsample
 from skcae._net._tiles import map_rows
 
-AE = ConvAutoencoder(4, hidden_channels=(4, 8), max_epochs=2, random_state=0)
+SMALL = {"hidden_channels": (4, 8), "max_epochs": 2, "batch_size": 50, "random_state": 0}
+AE = ConvAutoencoder(4, contamination=0.1, **SMALL)
 
 
 class Sliced:
@@ -36,6 +37,12 @@ def X(digits):
     return digits[0][:600]
 
 
+@pytest.fixture(scope="module")
+def fitted(digits):
+    """Fitted to all rows in memory, for tests that only look."""
+    return clone(AE).fit(digits[0][:600])
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Windows of 32 digits, blocks of 4."""
@@ -53,26 +60,26 @@ def memmap(X, tmp_path):
 
 def test_what_fits_is_read_whole(X, memmap):
     X, memmap = X[:250], memmap[:250]
-    expected = AE.fit(X).transform(X)
+    expected = clone(AE).fit(X).transform(X)
     for array in (memmap, Sliced(X)):
         np.testing.assert_array_equal(clone(AE).fit(array).transform(array), expected)
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("estimator", [
-    AE,
+    clone(AE).set_params(contamination="auto"),
     clone(AE).set_params(early_stopping=True, n_iter_no_change=3),
     clone(AE).set_params(calibration=0.2),
-    clone(AE).set_params(loss="binary_crossentropy", anomaly_score="loss", contamination=0.1),
-    ConvVAE(4, hidden_channels=(4, 8), max_epochs=2, random_state=0),
-    ConditionalConvVAE(4, hidden_channels=(4, 8), max_epochs=2, random_state=0),
+    clone(AE).set_params(loss="binary_crossentropy", anomaly_score="loss"),
+    ConvVAE(4, **SMALL),
+    ConditionalConvVAE(4, **SMALL),
 ])  # fmt: skip
 def test_results_are_those_of_the_same_array_in_memory(estimator, X, memmap, digits):
     X, memmap, y = X[:400], memmap[:400], digits[1][:400] % 2
     inside, outside = (clone(estimator).fit(data, y) for data in (X, memmap))
     curves = outside.loss_curve_, inside.loss_curve_  # of other orders
     np.testing.assert_allclose(*curves, rtol=0.05, atol=0.05 * np.ptp(inside.loss_curve_))
-    few_rows = memmap[:100], X[:100]
+    few_rows = memmap[:70], X[:70]
     methods = ["transform", "reconstruct", "score_samples", "predict", "anomaly_map", "posterior"]
     for method in [*methods, "elbo", "label_posterior"]:
         if hasattr(outside, method):
@@ -87,7 +94,7 @@ def test_no_more_than_a_window_is_read_at_once(X):
     array, y = Sliced(X), np.arange(len(X)) % 2
     for cls in ConvAutoencoder, ConditionalConvVAE:
         labels = (y,) if cls is ConditionalConvVAE else ()
-        ae = cls(4, hidden_channels=(4,), max_epochs=1, random_state=0).fit(array, *labels)
+        ae = cls(4, **{**SMALL, "max_epochs": 1}).fit(array, *labels)
         Z = Sliced(ae.transform(array, *labels))
         ae.reconstruct(array, *labels)
         ae.score_samples(array)
@@ -99,8 +106,8 @@ def test_no_more_than_a_window_is_read_at_once(X):
 
 
 @pytest.mark.usefixtures("small")
-def test_no_more_than_a_window_is_written_at_once(X):
-    ae = AE.fit(X)
+def test_no_more_than_a_window_is_written_at_once(fitted, X):
+    ae = fitted
     Z, out = ae.transform(X), Written(X)
     ae.inverse_transform(Z, out=out)
     np.testing.assert_array_equal(out.values, ae.reconstruct(X))
@@ -119,8 +126,8 @@ class Written(Sliced):
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # scikit-learn's, of 1e300
 @pytest.mark.usefixtures("small")
-def test_codes_outside_memory_are_checked_as_those_in_it(X):
-    ae = AE.fit(X)
+def test_codes_outside_memory_are_checked_as_those_in_it(fitted, X):
+    ae = fitted
     Z = ae.transform(X).astype(float)
     large, missing = Z.copy(), Z.copy()
     large[550, 1], missing[550, 1] = 1e300, np.nan
@@ -136,15 +143,15 @@ def test_codes_outside_memory_are_checked_as_those_in_it(X):
 
 
 @pytest.mark.parametrize("out", [[[0.0]], "out", pd.DataFrame([[0.0]])], ids=["list", "str", "df"])
-def test_out_must_be_an_array(X, out):
+def test_out_must_be_an_array(fitted, X, out):
     with pytest.raises(TypeError, match=r"out is a .*; pass an array in the computer's memory"):
-        AE.fit(X[:50]).transform(X[:50], out=out)
+        fitted.transform(X[:50], out=out)
 
 
 @pytest.mark.usefixtures("small")
 def test_output_for_labels(X, memmap, digits):
     X, memmap, y = X[:200], memmap[:200], digits[1][:200] % 2
-    vae = ConditionalConvVAE(4, hidden_channels=(4,), max_epochs=1, random_state=0).fit(X, y)
+    vae = ConditionalConvVAE(4, **{**SMALL, "max_epochs": 1}).fit(X, y)
     for data in (X, memmap):
         for labels in (y, None):
             for method in ("transform", "reconstruct"):
@@ -159,13 +166,12 @@ def test_output_for_labels(X, memmap, digits):
 
 
 @pytest.mark.usefixtures("small")
-def test_values_are_not_checked_when_told_so(X, memmap, tmp_path):
+def test_values_are_not_checked_when_told_so(fitted, X, tmp_path):
     array = np.memmap(tmp_path / "Y", X.dtype, "w+", shape=X.shape)
     array[:] = X
     array[3] = np.nan
-    ae = clone(AE).fit(memmap)
     with sklearn.config_context(assume_finite=True):
-        assert np.isnan(ae.transform(array)).any(1).tolist() == [i == 3 for i in range(len(X))]
+        assert np.isnan(fitted.transform(array)).any(1).tolist() == [i == 3 for i in range(len(X))]
 
 
 def test_the_number_of_rows_must_be_known(X):
@@ -187,7 +193,7 @@ def test_any_number(dtype, X, tmp_path):
 def test_clean_and_noisy_arrays_outside_memory(X, memmap):
     noisy = X + np.random.default_rng(0).normal(0, 0.2, X.shape).astype(np.float32)
     dae = DenoisingConvAutoencoder(
-        4, hidden_channels=(4, 8), max_epochs=3, early_stopping=True, random_state=0
+        4, early_stopping=True, contamination=0.1, **{**SMALL, "max_epochs": 3}
     )
     both, half = clone(dae).fit(Sliced(noisy), target=memmap), clone(dae).fit(noisy, target=X)
     np.testing.assert_allclose(both.loss_curve_, half.loss_curve_, rtol=0.15)
@@ -209,8 +215,8 @@ def test_bad_values_are_found_when_they_are_read(X, tmp_path):
         ae.transform(Sliced(X[:, :4]))
 
 
-def test_output_goes_to_the_given_array(X, memmap, tmp_path):
-    ae = AE.fit(X)
+def test_output_goes_to_the_given_array(fitted, X, memmap, tmp_path):
+    ae = fitted
     Z, X_hat = ae.transform(X), ae.reconstruct(X)
     for data in (X, memmap, X.reshape(-1, 64)):
         out = np.memmap(tmp_path / "Z", np.float32, "w+", shape=Z.shape)

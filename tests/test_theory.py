@@ -17,6 +17,7 @@ def _linear(n_components, **parameters):
         learning_rate=1e-2,
         batch_size=50,
         max_epochs=150,
+        contamination=0.1,
         **parameters,
     )
 
@@ -65,5 +66,5 @@ def test_the_median_minimizes_the_absolute_error():
     X = np.random.default_rng(0).exponential(size=(400, 3)) * [1, 2, 3]
     for loss, best in (("absolute_error", np.median), ("squared_error", np.mean)):
         ae = ConvAutoencoder(module=Constant, loss=loss, max_epochs=200, learning_rate=0.02,
-                             batch_size=400, random_state=0).fit(X)  # fmt: skip
+                             batch_size=400, contamination=0.1, random_state=0).fit(X)  # fmt: skip
         np.testing.assert_allclose(ae.reconstruct(X)[0], best(X, axis=0), rtol=0.02)

@@ -40,7 +40,7 @@ def trained(digits):
     """A conditional model that has learned something, for tests that only look."""
     X, y = digits
     small = {"hidden_channels": (8,), "hidden_units": (64,), "batch_size": 70, "max_epochs": 16}
-    return ConditionalConvVAE(4, random_state=0, **small).fit(X, y)
+    return ConditionalConvVAE(4, contamination=0.1, random_state=0, **small).fit(X, y)
 
 
 # Likelihood -------------------------------------------------------------------------------------
@@ -69,7 +69,8 @@ def linear(request):
     rng = np.random.default_rng(request.param)
     X = 3 * (rng.normal(size=(400, 2)) @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(400, 6)))
     vae = ConvVAE(2, input_shape=(6,), module=Linear, max_epochs=60, learning_rate=0.02,
-                  batch_size=50, random_state=request.param).fit(X + 1)  # fmt: skip
+                  batch_size=50, contamination=0.1, random_state=request.param)  # fmt: skip
+    vae.fit(X + 1)
     model, (shift,), scale = vae.net_.module_, vae.net_.scaling.shift, vae.net_.scaling.unit
     W = model.network.decoder.weight.detach().double()
     mean = model.network.decoder.bias.detach().double() * scale + shift
@@ -166,8 +167,8 @@ def test_unit_interval_is_checked(make_vae, X):
 def test_score_is_the_training_loss(digits):
     X = digits[0][:300]
     for n_train_samples in (1, 3):
-        vae = ConvVAE(6, hidden_channels=(8,), random_state=0, n_train_samples=n_train_samples)
-        vae.fit(10 * X + 1)
+        vae = ConvVAE(6, hidden_channels=(8,), contamination=0.1, random_state=0)
+        vae.set_params(n_train_samples=n_train_samples).fit(10 * X + 1)
         assert abs(vae.loss_curve_[-1] + vae.score(10 * X + 1)) < 10
 
 
@@ -175,8 +176,8 @@ def test_options_of_the_bound_do_what_they_say(digits):
     X = digits[0][:300]
 
     def fit(**parameters):
-        small = {"hidden_channels": (8, 16), "max_epochs": 8, "random_state": 0}
-        return ConvVAE(8, **small, **parameters).fit(X)
+        small = {"hidden_channels": (8, 16), "max_epochs": 8, "contamination": 0.1}
+        return ConvVAE(8, random_state=0, **small, **parameters).fit(X)
 
     free = {"beta": 4, "net_params": {"free_bits": 2.0}}
     options = {"defaults": {}, "beta=4": {"beta": 4}, "free bits": free}
@@ -187,17 +188,18 @@ def test_options_of_the_bound_do_what_they_say(digits):
 
 def test_warm_up_starts_without_the_divergence(X):
     warmup = {"net_params": {"kl_warmup": 1.0}}
-    first = ConvVAE(4, max_epochs=1, beta=0.0, random_state=0, **warmup).fit(X)
-    warm = ConvVAE(4, max_epochs=1, beta=1e-9, random_state=0, **warmup).fit(X)
-    cold = ConvVAE(4, max_epochs=1, beta=5.0, random_state=0).fit(X)
-    half = ConvVAE(4, max_epochs=1, beta=5.0, random_state=0, **warmup).fit(X)
+    small = {"max_epochs": 1, "contamination": 0.1, "random_state": 0}
+    first = ConvVAE(4, beta=0.0, **small, **warmup).fit(X)
+    warm = ConvVAE(4, beta=1e-9, **small, **warmup).fit(X)
+    cold = ConvVAE(4, beta=5.0, **small).fit(X)
+    half = ConvVAE(4, beta=5.0, **small, **warmup).fit(X)
     np.testing.assert_allclose(first.loss_curve_, warm.loss_curve_, rtol=1e-5)
     assert first.loss_curve_[0] < half.loss_curve_[0] < cold.loss_curve_[0]
 
 
 def test_gaussian_variance_is_the_mean_squared_error(digits):
     X = digits[0][:300]
-    vae = ConvVAE(8, hidden_channels=(8, 16), random_state=0).fit(X)
+    vae = ConvVAE(8, hidden_channels=(8, 16), contamination=0.1, random_state=0).fit(X)
     mean, std = vae.posterior(X)
     noise = np.random.default_rng(0).normal(size=mean.shape).astype(np.float32)
     squares = np.mean((vae.inverse_transform(mean + std * noise) - X) ** 2)
@@ -229,11 +231,12 @@ def test_user_likelihood_and_prior(X):
 @pytest.mark.filterwarnings("default:the codes do not depend on X")
 def test_collapse_is_noticed(digits):
     X = digits[0][:300]
+    small = {"hidden_channels": (8, 16), "contamination": 0.1, "random_state": 0}
     with pytest.warns(UserWarning, match="collapsed onto the prior.*kl_warmup"):
-        vae = ConvVAE(4, hidden_channels=(8, 16), beta=1000.0, max_epochs=5, random_state=0).fit(X)
+        vae = ConvVAE(4, beta=1000.0, max_epochs=5, **small).fit(X)
     assert not vae.active_units_.any()
     assert vae.summary().loc["active units", "output_shape"] == "0 of 4"
-    vae = ConvVAE(4, hidden_channels=(8, 16), random_state=0).fit(X)
+    vae = ConvVAE(4, **small).fit(X)
     assert vae.active_units_.all()
     assert vae.summary().loc["active units", "output_shape"] == "4 of 4"
 
@@ -315,7 +318,8 @@ def test_samples(make_vae, X):
 def test_samples_resemble_the_data(digits):
     X = digits[0] * 255
     for seed in range(2):
-        vae = ConvVAE(8, hidden_channels=(8, 16), max_epochs=8, random_state=seed).fit(X)
+        vae = ConvVAE(8, hidden_channels=(8, 16), max_epochs=8, contamination=0.1)
+        vae.set_params(random_state=seed).fit(X)
         samples = vae.sample(2000, random_state=seed)
         assert np.abs(samples.mean(0) - X.mean(0)).mean() < 0.06 * 255
         assert 0.4 < samples.std(0).mean() / X.std(0).mean() < 1.1
@@ -349,7 +353,6 @@ def test_posterior(fitted_vae, X):
 # Labels -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.xdist_group("trained")
 def test_generative_classifier(trained, digits):
     X, y = digits[0][:600], digits[1]
     posterior = trained.label_posterior(X)
@@ -358,7 +361,6 @@ def test_generative_classifier(trained, digits):
     np.testing.assert_allclose(trained.class_prior_, np.bincount(y) / len(y))
 
 
-@pytest.mark.xdist_group("trained")
 def test_bayes_rule_and_the_sum_over_the_classes(trained, digits):
     X = digits[0][:50]
     joint = np.log(trained.class_prior_) + np.stack(
@@ -381,7 +383,6 @@ def test_bayes_rule_and_the_sum_over_the_classes(trained, digits):
     )
 
 
-@pytest.mark.xdist_group("trained")
 def test_samples_and_styles_follow_the_label(trained, digits):
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -458,7 +459,9 @@ def test_partial_fit_takes_the_classes_once(X, y):
 
 def test_labels_through_scikit_learn(X, y):
     y = y % 3
-    vae = ConditionalConvVAE(2, hidden_channels=(4,), max_epochs=1, random_state=0)
+    vae = ConditionalConvVAE(
+        2, hidden_channels=(4,), max_epochs=1, contamination=0.1, random_state=0
+    )
     pipe = make_pipeline(MinMaxScaler(), vae.set_params(input_shape=(8, 8))).fit(
         X.reshape(-1, 64), y
     )
@@ -609,7 +612,12 @@ def test_prior_that_is_none(make_vae, rows):
 def test_standard_error_without_labels_is_that_of_other_draws(rows, digits):
     y = digits[1][:200] % 3
     vae = ConditionalConvVAE(
-        4, input_shape=(8, 8), hidden_channels=(4,), max_epochs=6, random_state=0
+        4,
+        input_shape=(8, 8),
+        hidden_channels=(4,),
+        max_epochs=6,
+        contamination=0.1,
+        random_state=0,
     ).fit(rows, y)
 
     def ratio(labels):
@@ -688,7 +696,8 @@ def test_interpolation_begins_at_the_reconstruction(make_vae, rows):
 def test_trimming_leaves_outliers_out_of_the_variance(rows):
     rng = np.random.default_rng(0)
     dirty = np.concatenate([rows, 3 * rng.random((30, 64))])
-    vae = ConvVAE(4, input_shape=(8, 8), hidden_channels=(8,), max_epochs=20, random_state=0)
+    vae = ConvVAE(4, input_shape=(8, 8), hidden_channels=(8,), max_epochs=20, contamination=0.1,
+                  random_state=0)  # fmt: skip
     variances = []
     for trim in 0.0, 0.2:
         net = clone(vae).set_params(trim_fraction=trim).fit(dirty).net_
