@@ -232,9 +232,7 @@ def test_the_best_epoch_is_kept_whatever_stops_the_training(X):
             if len(net.history) == 4:
                 raise StopTraining
 
-    whole = ConvAutoencoder(
-        4, early_stopping=True, max_epochs=8, contamination=0.1, random_state=0
-    )
+    whole = ConvAutoencoder(4, early_stopping=True, contamination=0.1, random_state=0)
     ae = clone(whole).set_params(net__callbacks=[Stop()]).fit(X)
     assert len(ae.validation_loss_curve_) == 4
     generator = torch.Generator().manual_seed(ae.net_.seed)
