@@ -14,8 +14,8 @@ from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAut
 
 # Each with all its defaults, but for the number of epochs; and where the code takes other ways.
 VARIANTS = [
-    ConvAutoencoder(max_epochs=2),
-    DenoisingConvAutoencoder(max_epochs=2),
+    ConvAutoencoder(max_epochs=1),
+    DenoisingConvAutoencoder(max_epochs=1),
     ConvAutoencoder(
         n_components=3,
         hidden_channels=(),
@@ -26,7 +26,7 @@ VARIANTS = [
         lr_schedule="cosine",
         early_stopping=True,
         contamination=0.1,
-        max_epochs=2,
+        max_epochs=1,
     ),
     ConvAutoencoder(
         n_components=None,
@@ -40,7 +40,7 @@ VARIANTS = [
         },
         optimizer="rmsprop",
         contamination=0.1,
-        max_epochs=2,
+        max_epochs=1,
         precision="bfloat16",
     ),
     DenoisingConvAutoencoder(
@@ -53,7 +53,7 @@ VARIANTS = [
         optimizer="adam",
         lr_schedule="constant",
         contamination=0.2,
-        max_epochs=2,
+        max_epochs=1,
     ),
     DenoisingConvAutoencoder(
         hidden_channels=(4, 4),
@@ -62,10 +62,10 @@ VARIANTS = [
         clip_range=(-1, 1),
         net_params={"optimizer__weight_decay": 0.1},
         contamination=0.1,
-        max_epochs=2,
+        max_epochs=1,
     ),
-    ConvVAE(max_epochs=2),
-    ConditionalConvVAE(max_epochs=2),
+    ConvVAE(max_epochs=1),
+    ConditionalConvVAE(max_epochs=1),
     ConvVAE(
         n_components=2,
         hidden_channels=(4,),
@@ -77,7 +77,7 @@ VARIANTS = [
         net_params={"kl_warmup": 0.3},
         early_stopping=True,
         contamination=0.1,
-        max_epochs=2,
+        max_epochs=1,
     ),
     ConditionalConvVAE(
         n_components=None,
@@ -86,7 +86,7 @@ VARIANTS = [
         net_params={"free_bits": 0.1},
         n_importance_samples=1,
         contamination=0.2,
-        max_epochs=2,
+        max_epochs=1,
     ),
 ]
 
