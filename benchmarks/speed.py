@@ -246,7 +246,8 @@ def pyod(args):
 
     X, T = images(10000), images(20000)[10000:]
     dense = ours(precision="float32", hidden_channels=(), hidden_units=(64,), n_components=32,
-                 activation="relu", net_params=None, batch_size=32, max_epochs=10)  # fmt: skip
+                 activation="relu", batch_size=32, max_epochs=10,
+                 net_params={"module__linear_path": False})  # fmt: skip
     theirs = AutoEncoder(verbose=0, random_state=0, epoch_num=10, batch_size=32)
     row("training, the network of PyOD's AutoEncoder", 0.50, lambda: timed(lambda: dense.fit(X)),
         lambda: timed(lambda: theirs.fit(X)), args.repeats)  # fmt: skip
