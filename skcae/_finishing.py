@@ -16,6 +16,9 @@ N_SEEN = 10_000
 # so many folds, to see what scores to expect of rows that a network was not trained on. Of more
 # rows some are held out.
 MOST_REFITTED, FEWEST_REFITTED, N_FOLDS = 2000, 10, 5
+# Folds that need no training are more, as long as they have no more than so many rows in all: the
+# fewer rows a fold leaves out, the more its density is like that of the whole.
+MOST_FOLDS, N_FOLDED = 20, 1500
 
 
 class Finishing:
@@ -118,8 +121,10 @@ class Finishing:
         if n < FEWEST_REFITTED:
             return net.cross_scores(rows) if n > 2 else net.anomaly_scores(rows)
         shuffled = np.random.default_rng(net.seed).permutation(n)
-        parts = [np.sort(part) for part in np.array_split(shuffled, N_FOLDS)]
-        if net.linear_path is not None and not net.linear_path.share:  # no training: all folds
+        trained = net.linear_path is None or bool(net.linear_path.share)
+        n_folds = N_FOLDS if trained else min(max(N_FOLDED // n, N_FOLDS), MOST_FOLDS, n)
+        parts = [np.sort(part) for part in np.array_split(shuffled, n_folds)]
+        if not trained:
             fold = self._make_net(
                 net.layout, net.scaling, n, paired=False, linear=True, pilot=True
             )
