@@ -52,10 +52,6 @@ class LinearPath(nn.Module):
             x = (z.float() @ self.components + self.mean).unflatten(1, self.shape)
         return torch.logit(x.clamp(LOGIT_MARGIN, 1 - LOGIT_MARGIN)) if self.logits else x
 
-    def is_all(self) -> bool:
-        """Whether the layers add nothing, so that inference may leave them out."""
-        return torch.is_inference_mode_enabled() and not self.share
-
     def join(self, linear: Tensor, own: Tensor) -> Tensor:
         """What the path gives and what the layers give, by their share, together."""
         return linear + self.share * own

@@ -374,9 +374,6 @@ padding, downsampling, code_activation
         scale_last_layer_(decoder.stages if len(decoder.stages) else decoder.dense, factor)
 
     def encode(self, x: Tensor) -> Tensor:
-        path = self.linear_path
-        if path is not None and path.is_all():
-            return path.encode(x)
         return self.encode_in_steps(x)[0]
 
     def encode_in_steps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -393,11 +390,8 @@ padding, downsampling, code_activation
         return encoder.code_activation(encoder.dense(flatten(features))), features
 
     def decode(self, z: Tensor) -> Tensor:
-        path = self.linear_path
-        if path is None:
-            return self.decoder(z)
-        linear = path.decode(z)
-        return linear if path.is_all() else path.join(linear, self.decoder(z))
+        path, x_hat = self.linear_path, self.decoder(z)
+        return x_hat if path is None else path.join(path.decode(z), x_hat)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
