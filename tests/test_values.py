@@ -317,6 +317,13 @@ def test_honest_data_have_no_few_values_of_much_variance(digits):
             np.eye(128)[rng.integers(0, 128, 999)], rng.integers(18, 90, 999)
         ],
         "impulses": sparse,
+        "a constant column": np.c_[np.full(200, 2024.0), rng.normal(size=(200, 9))],
+        "ink on paper": np.where(
+            rng.random((60, 64)) < 0.2, 0, rng.integers(252, 256, (60, 64))
+        ).astype(np.uint8),
+        "white paper": np.where(
+            rng.random((60, 64)) < 0.3, rng.integers(0, 4, (60, 64)), 255
+        ).astype(np.uint8),
         "signals with a padded end": np.pad(20 + rng.normal(size=(200, 40)), ((0, 0), (0, 20))),
         "few counts": rng.poisson(0.001, (500, 64)),
         "spectra": np.abs(np.fft.rfft(50 + rng.normal(size=(200, 256)).cumsum(1))),

@@ -33,9 +33,12 @@ def warn_few(rows, layout, scaling, numbers=None):
     if not isinstance(rows, Stored):
         ends = [int(end) // rows.shape[1] for end in (rows.argmin(), rows.argmax())]
         index = np.union1d(index, ends)
+    scale = any(float(v) for v in scaling.variance)
     for values in layout.channels_of(rows[index]):
         x = values.reshape(len(index), -1).astype(float)
-        if many := _find_many(x):
+        # Not where nothing is scaled, nor of images with a background.
+        many = _find_many(x) if scale and rows.dtype.kind not in "ub" else None
+        if many:
             warn(
                 f"{many[0]} of {x.size} values of X are {many[1]:g}, far from all others, which "
                 f"lie from {many[2]:g} to {many[3]:g}; X is scaled by its variance, so that the "
@@ -68,7 +71,9 @@ def _find_many(x):
     for end in x.min(), x.max():
         others = x[x != end]
         n = x.size - others.size
-        if not FEW * x.size < n <= MANY * x.size:
+        if end == 0 or not FEW * x.size < n <= MANY * x.size:
+            continue
+        if (x == end).all(0).any():  # a constant column
             continue
         low, high = others.min(), others.max()
         if max(low - end, end - high) > GAP_OF_MANY * (high - low) > 0:

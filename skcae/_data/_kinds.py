@@ -14,10 +14,9 @@ def read_dataset(X, name="X"):
             f"array, as torch.cat([images for images, *_ in loader]) is, or call partial_fit for "
             f"each batch."
         )
-    if hasattr(X, "collect") and not hasattr(X, "__array__"):
-        kind = type(X).__name__
+    if hasattr(X, "collect") and not (hasattr(X, "__array__") or isinstance(X, Dataset)):
         raise TypeError(
-            f"{name} is of type {kind}, which has no values yet; pass {name}.collect()."
+            f"{name} is a {type(X).__name__}, which has no values yet; pass {name}.collect()."
         )
     if not isinstance(X, Dataset):
         return X

@@ -67,10 +67,11 @@ def _key(value):
 
 def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
     """An optimizer of the user's or ours; its arguments are tried on one small weight."""
-    for name in SWITCHES & arguments.keys():
-        if not isinstance(arguments[name], bool | None):
+    of_torch = getattr(optimizer, "__module__", "").startswith("torch.optim")
+    for name in SWITCHES & arguments.keys() if of_torch else ():
+        if not isinstance(arguments[name], bool | np.bool_ | None):
             raise ValueError(f"optimizer__{name}={arguments[name]!r} is no bool; pass one.")
-    if arguments.get("maximize"):
+    if of_torch and arguments.get("maximize"):
         raise ValueError("optimizer__maximize=True makes the loss grow; leave it out.")
     weight = nn.Parameter(torch.zeros(2, 2, device=device))
 
