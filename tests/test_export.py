@@ -99,8 +99,11 @@ def test_a_module_shares_nothing_and_can_be_copied(fitted):
     assert not any(value.requires_grad for value in module.parameters())
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith("2.5."),
+    reason="torch.export of torch 2.5 raises a TypeError where a module slices a Sequential",
+)
 def test_a_module_is_exported_by_torch_for_any_number_of_samples(digits_as_bytes):
-    pytest.importorskip("torch", minversion="2.13")  # earlier ones may need other arguments
     tensors = [torch.from_numpy(values) for values in digits_as_bytes]
     module = fit(ConditionalConvVAE, *digits_as_bytes).to_module("codes")
     shapes = {0: torch.export.Dim("n", min=1)}, {0: torch.export.Dim("n", min=1)}

@@ -18,9 +18,11 @@ KINDS = [
     pytest.param(lambda X: torch.asarray(X).to("cuda"), id="cuda", marks=pytest.mark.cuda),
     pytest.param(array_api_strict.asarray, id="strict"),
 ]
-OLD = parse_version(scipy.__version__) < parse_version("1.14")
-OLD = pytest.mark.skipif(OLD, reason="SciPy < 1.14 does not dispatch")
-DISPATCH = [False, pytest.param(True, marks=OLD)]
+needs_dispatch = pytest.mark.skipif(
+    parse_version(scipy.__version__) < parse_version("1.14"),
+    reason="config_context(array_api_dispatch=True) raises ImportError with SciPy < 1.14",
+)
+DISPATCH = [False, pytest.param(True, marks=needs_dispatch)]
 
 
 @pytest.fixture
