@@ -5,13 +5,15 @@ from hashlib import blake2b
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.stats import false_discovery_control, ks_2samp
+from scipy.stats import false_discovery_control, ks_2samp, t
 
 from ._net._distributed import broadcast
 from ._parameters import draw_seed
 
 # The share of new normal samples that `contamination="auto"` lets be called outliers.
 FALSE_ALARM_RATE = 0.05
+# So many scores beyond a threshold, and it is found by counting.
+N_BEYOND = 20
 # Scores that are kept of a stream.
 N_STREAMED = 1000
 
@@ -131,3 +133,20 @@ def threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
     is like them, this is the probability to be below it.
     """
     return -float(np.quantile(scores, 1 - false_alarm_rate, method="weibull"))
+
+
+def expected_threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
+    """The same for few scores, whose tail holds next to none of them.
+
+    The upper prediction limit of one sample more, if scores have a log-normal distribution that
+    begins a standard deviation below the lowest of them: they have a tail to this side, and if
+    not, there are fewer false alarms. Where enough are beyond it, their quantile.
+    """
+    finite = scores[np.isfinite(scores)]
+    n, spread = len(finite), np.std(finite) if len(finite) else 0.0
+    if n < 3 or n < len(scores) or n * false_alarm_rate >= N_BEYOND or not spread > 0:
+        return threshold(scores, false_alarm_rate)
+    begin = finite.min() - spread
+    logs = np.log(finite - begin)
+    width = t.ppf(1 - false_alarm_rate, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
+    return -float(begin + np.exp(np.mean(logs) + width))

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._calibration import FALSE_ALARM_RATE, Calibration, check_rate
+from ._calibration import FALSE_ALARM_RATE, Calibration, check_rate, expected_threshold
 from ._private import check_sample_weight
 
 
@@ -131,15 +131,20 @@ class Detector(OutlierMixin):
         Returns
         -------
         threshold : float
-            In the units of `score_samples`: of the `n` scores of the calibration, or, without
-            one, of those that `fit` expects of new samples, the quantile at the rank
-            ``false_alarm_rate * (n + 1)`` (Weibull's). Below the lowest of them it is that one.
+            In the units of `score_samples`. Of the `n` scores of the calibration it is the
+            quantile at the rank ``false_alarm_rate * (n + 1)`` (Weibull's), and never below the
+            lowest of them. Without one, of those that `fit` expects of new samples, the same if
+            ``n * false_alarm_rate`` is at least 20. The tail of fewer holds next to none of
+            them; so with the anomaly scores `s`, the negative ones, and ``y = log(s - a)``,
+            ``a = min(s) - std(s)``, it is the limit of prediction of a log-normal distribution,
+            ``-(a + exp(mean(y) + t * std(y) * sqrt(1 + 1 / n)))``, where `t` is that quantile of
+            Student's distribution with ``n - 1`` degrees of freedom.
         """
         check_is_fitted(self)
         check_rate("false_alarm_rate", false_alarm_rate)
         if getattr(self, "expected_scores_", None) is None:
             return self._threshold(self._check_calibrated().scores, false_alarm_rate)
-        return self._threshold(self.expected_scores_, false_alarm_rate)
+        return self._threshold(self.expected_scores_, false_alarm_rate, expected_threshold)
 
     def p_values(self, X):
         """Compute conformal p-values: small for outliers, uniform for normal samples.

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from ._calibration import FALSE_ALARM_RATE, Calibration, threshold, uniform
+from ._calibration import (
+    FALSE_ALARM_RATE,
+    Calibration,
+    expected_threshold,
+    threshold,
+    uniform,
+)
 from ._data._stored import Stored, subsample, take_rows
 from ._net._start import start_at_components
 from ._net._trimming import n_kept
@@ -56,7 +62,8 @@ class Finishing:
         else:
             scores = self._expect_scores(net, rows, target, streaming)
             attributes["_rows_seen"] = uniform(_few(rows), 0, b"r") if streaming else None
-        return attributes | {"expected_scores_": scores, "offset_": self._threshold(scores)}
+        offset = self._threshold(scores, find=expected_threshold)
+        return attributes | {"expected_scores_": scores, "offset_": offset}
 
     def _seen(self, unseen, rows):
         """Indices of the rows to learn from, where the others tell the threshold; None is all."""
@@ -87,10 +94,10 @@ class Finishing:
             if self.contamination == "auto":
                 self.offset_ = self._threshold(self.calibration_.scores)
 
-    def _threshold(self, scores, false_alarm_rate=FALSE_ALARM_RATE):
+    def _threshold(self, scores, false_alarm_rate=FALSE_ALARM_RATE, find=threshold):
         """The offset; of scores among which there are the outliers that training trims."""
         kept = np.sort(scores)[: n_kept(len(scores), self.trim_fraction)]
-        return threshold(kept, false_alarm_rate)
+        return find(kept, false_alarm_rate)
 
     def _expect_of_chunk(self, earlier, rows):
         """The expected scores with those of a chunk by the earlier net; the rows seen so far.

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from skorch import callbacks
 from torch import nn
 
-from skcae import ConvAutoencoder, ConvVAE
+from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
 from skcae._net import _batches
 from skcae._net._batches import split_batches
 from skcae._net._schedules import LR_SCHEDULES, OPTIMIZERS
@@ -394,3 +394,37 @@ def test_derivatives_of_the_codes(X, transform):
     jacobian = transform(module.encode)(x)
     expected = torch.autograd.functional.jacobian(module.encode, x)
     torch.testing.assert_close(jacobian, expected)
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (9, 9, 2), (40,), (7, 6, 7)])
+@pytest.mark.parametrize("estimator", [ConvAutoencoder, ConvVAE, ConditionalConvVAE])
+def test_a_few_rows_take_a_small_tile_and_get_the_bits_of_the_batch(estimator, shape):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(70, *shape)), np.arange(70) % 3
+    axis = -1 if shape[-1] == 2 else None
+    model = estimator(3, channel_axis=axis, max_epochs=1, contamination=0.1, random_state=0)
+    if estimator is ConvAutoencoder:
+        model.set_params(net_params=PLAIN)  # so that the layers take part
+    else:
+        model.set_params(n_importance_samples=5)
+    model.fit(X, y)
+    assert model.net_.few_ == 4 < model.net_.tile_size_
+    methods = [model.transform, model.reconstruct, model.score_samples, model.anomaly_map]
+    if hasattr(model, "log_likelihood"):
+        methods += [lambda X: model.log_likelihood(X, n_samples=20)]
+    for method in methods:
+        whole = method(X)
+        for rows in (slice(1), slice(1, 5), slice(5, 10), slice(66, None)):
+            np.testing.assert_array_equal(method(X[rows]), whole[rows])
+    codes = model.transform(X)
+    np.testing.assert_array_equal(
+        model.inverse_transform(codes[:2]), model.inverse_transform(codes)[:2]
+    )
+
+
+def test_whole_tiles_where_small_ones_would_change_bits(X, monkeypatch):
+    ae = ConvAutoencoder(3, max_epochs=1, contamination=0.1, random_state=0).fit(X)
+    net = pickle.loads(pickle.dumps(ae.net_))
+    monkeypatch.setattr(net, "_output_of", lambda x: x + len(x))
+    assert net.few_ == net.tile_size_
+    assert torch.equal(torch.from_numpy(net.encode(X[:1])), torch.from_numpy(net.encode(X)[:1]))

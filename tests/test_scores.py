@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.stats import kstest, multivariate_normal
+from scipy.stats import chi2, gamma, kstest, lognorm, multivariate_normal, norm, uniform
 from sklearn.base import clone
 from sklearn.covariance import EmpiricalCovariance, ledoit_wolf
 from sklearn.metrics import roc_auc_score
@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcae import ConditionalConvVAE, ConvAutoencoder
-from skcae._calibration import Calibration, splits
+from skcae._calibration import Calibration, expected_threshold, splits, threshold
 from skcae._net._trimming import n_kept, trimmed_mean
 from skcae.scores import (
     SCORES,
@@ -382,6 +382,38 @@ def test_automatic_offset_is_a_quantile_of_what_is_held_out(X):
     ordered = np.sort(ae.score_samples(X[:99]))
     assert ae.offset_ == ae.threshold(0.05) == pytest.approx(ordered[4])
     assert ae.threshold(0.01) == pytest.approx(ordered[0])
+
+
+@pytest.mark.parametrize(
+    ("scores", "least", "most"),
+    [
+        (gamma(3), 0.035, 0.065),
+        (chi2(20), 0.02, 0.06),
+        (lognorm(0.3), 0.03, 0.06),
+        (lognorm(1), 0.05, 0.085),  # a tail that is heavier than seen is
+        (norm(50, 3), 0.005, 0.05),  # without a tail it errs on the quiet side
+        (uniform(), 0, 0.05),
+    ],
+)
+@pytest.mark.parametrize("n", [15, 60, 300])
+def test_expected_thresholds_of_few_scores_keep_their_rate(n, scores, least, most):
+    draws = scores.rvs((1000, n), random_state=n)
+    rates = [scores.sf(-expected_threshold(draw, 0.05)) for draw in draws]
+    assert least <= np.mean(rates) <= most
+    many = scores.rvs(400, random_state=n)
+    assert expected_threshold(many, 0.05) == threshold(many, 0.05)
+
+
+def test_expected_thresholds_of_odd_scores():
+    same, endless = np.full(40, 3.0), np.append(np.arange(39.0), np.inf)
+    assert expected_threshold(same) == -3.0
+    assert expected_threshold(endless) == threshold(endless) < -37
+    assert expected_threshold(np.array([1.0, 2.0])) == threshold(np.array([1.0, 2.0]))
+    scores = np.random.default_rng(0).gamma(2.0, size=50)
+    limits = [expected_threshold(scores, rate) for rate in (0.001, 0.01, 0.05, 0.2)]
+    assert limits == sorted(limits)
+    moved = expected_threshold(7.0 + 2.0 * scores)
+    assert moved == pytest.approx(-7.0 + 2.0 * expected_threshold(scores))
 
 
 @pytest.mark.parametrize("calibration", [0.4, 4])

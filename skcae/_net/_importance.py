@@ -95,8 +95,8 @@ class ImportanceSampling:
     def _joint_log_weights(self, x: Tensor, rows: np.ndarray, n_samples: int) -> Tensor:
         """Of ``log p(x, y)``, ``(n_classes, rows, n_samples)``; all classes see the same draws."""
         noise, prior = self._draw(rows, n_samples), torch.log(self.module_.class_prior)
-        moments = self.module_.posteriors(x, self._each_label())
-        pairs = zip(self._each_label(), moments, strict=True)
+        moments = self.module_.posteriors(x, self._each_label(len(x)))
+        pairs = zip(self._each_label(len(x)), moments, strict=True)
         weights = [self._terms(x, y, both, noise).sum(0) for y, both in pairs]
         return torch.stack(weights) + prior[:, None, None]
 

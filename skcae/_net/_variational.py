@@ -123,6 +123,10 @@ class VariationalNet(ImportanceSampling, Net):
 
     # Codes ----------------------------------------------------------------------------------
 
+    def _output_of(self, x):
+        y = x.new_zeros(len(x), self.n_classes) if self.n_classes else None
+        return self.module_.decode(self.module_.encode(x, y), y)
+
     def posterior(self, X, labels=None):
         """Mean and standard deviation of the code of each row, ``(n, code size)`` each.
 
@@ -152,7 +156,7 @@ class VariationalNet(ImportanceSampling, Net):
     def _mixture(self, x: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Moments of the mixture of the posteriors under each label."""
         mean = square = 0.0
-        moments = self.module_.posteriors(x, self._each_label())
+        moments = self.module_.posteriors(x, self._each_label(len(x)))
         for share, moments_of_label in zip(shares.T, moments, strict=True):
             m, logvar = (value.double()[: len(share)] for value in moments_of_label)
             mean = mean + share[:, None] * m
@@ -166,7 +170,7 @@ class VariationalNet(ImportanceSampling, Net):
             z = self._pad(rows).float()
             if labels or not self.n_classes:
                 return self._unfold(self.module_.decode(z, self._one_hot(*labels)))
-            shares = zip(self.module_.class_prior, self._each_label(), strict=True)
+            shares = zip(self.module_.class_prior, self._each_label(len(z)), strict=True)
             decoded = (p * self._unfold(self.module_.decode(z, y)).double() for p, y in shares)
             mean = sum(decoded)
             return mean if self.scaling.is_far else mean.float()
@@ -216,10 +220,10 @@ class VariationalNet(ImportanceSampling, Net):
         """Labels of a tile."""
         return None if labels is None else one_hot(self._pad(labels), self.n_classes)
 
-    def _each_label(self):
-        """A tile of each label in turn."""
+    def _each_label(self, n: int):
+        """Each label in turn, ``n`` times."""
         for row in torch.eye(self.n_classes, device=self.device):
-            yield row.expand(self.tile_size_, -1)
+            yield row.expand(n, -1)
 
 
 def _repeat(x: Tensor | None, n: int) -> Tensor | None:

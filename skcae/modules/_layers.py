@@ -13,6 +13,8 @@ from torch import Tensor, nn
 Choice = str | Callable[..., nn.Module] | None
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Row = TypeVar("Row")
+# Rows of a matrix product in inference, at least.
+FEWEST_ROWS = 16
 
 
 def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, **geometry: Any) -> Tensor:
@@ -148,15 +150,21 @@ class Resize(nn.Module):
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A linear layer; in inference a row's bits do not depend on its place in the batch.
+    """A linear layer; in inference a row's bits depend neither on its place nor on other rows.
 
-    They would where the number of inputs is no multiple of 16, for the matrix product picks its
-    kernel by the alignment of the rows: then zeros fill it up.
+    They would where the number of inputs is no multiple of 16, or where there are few rows, for
+    the matrix product picks its kernel by the alignment of the rows and by how many there are:
+    then zeros fill them up.
     """
-    lack = -x.shape[-1] % 16
-    if lack and torch.is_inference_mode_enabled():
-        x, weight = F.pad(x, (0, lack)), F.pad(weight, (0, lack))
-    return F.linear(x, weight, bias)
+    if not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
+        return F.linear(x, weight, bias)
+    n, columns = len(x), -x.shape[-1] % 16
+    rows = max(FEWEST_ROWS - n, 0) if x.ndim == 2 else 0
+    if columns:
+        weight = F.pad(weight, (0, columns))
+    if columns or rows:
+        x = F.pad(x, (0, columns, 0, rows) if rows else (0, columns))
+    return F.linear(x, weight, bias)[:n]
 
 
 class Linear(nn.Linear):

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from .._calibration import expected_threshold, threshold
 from .._private import check_matplotlib_support
 from ._common import PALETTE, class_names, fitted_autoencoder, new_axes
 
@@ -153,9 +154,10 @@ class ScoreDisplay:
 
     def _draw_rates(self, expected, edges):
         rates = [rate for rate in RATES if rate * (len(expected) + 1) >= 1]
+        place_of = threshold if self.calibrated else expected_threshold
         places, labels = [], []
         for rate in rates:
-            place = np.quantile(expected, rate, method="weibull")
+            place = place_of(-expected, rate)
             distances = np.abs(np.subtract(places, place)) / (edges[-1] - edges[0])
             if edges[0] <= place <= edges[-1] and (distances >= LEAST_DISTANCE).all():
                 places.append(place)
