@@ -105,6 +105,8 @@ def test_noise_that_takes_its_generator_by_keyword():
         ({"module__tied_weights": "no"}, "neither True nor False"),
         ({"module__nope": 1}, "the network takes no nope; its arguments are n_channels, "),
         ({"optimizer__foreach": "yes"}, "optimizer__foreach='yes' is no bool"),
+        ({"optimizer__amsgrad": None}, "optimizer__amsgrad=None is no bool"),
+        ({"optimizer__maximize": 1}, "optimizer__maximize=1 is no bool"),
         ({"optimizer__maximize": True}, "makes the loss grow"),
         ({"optimizer__differentiable": True}, "AdamW does not work with differentiable=True"),
         ({"optimizer__nope": 1}, "AdamW does not work with nope=1.*pass those that it takes"),

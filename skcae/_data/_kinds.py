@@ -39,12 +39,17 @@ def refuse_pair(X):
 
 
 def refuse_masked(X, name):
-    """A masked array, whose masked values would be used like the others."""
-    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+    """A masked array, or a list of them, whose masked values would be used like the others."""
+    parts = X if isinstance(X, (list, tuple)) else [X]
+    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
+    n_masked = sum(map(np.ma.count_masked, masked))
+    if n_masked:
+        alone = masked[0] is X
+        kind = "masked array" if alone else "list of masked arrays"
+        whole = name if alone else f"np.ma.stack({name})"
         raise ValueError(
-            f"{name} is a masked array with {np.ma.count_masked(X)} masked values, and every "
-            f"value is used; fill them first, for instance with "
-            f"{name}.filled(np.ma.median({name}))."
+            f"{name} is a {kind} with {n_masked} masked values, and every value is used; fill "
+            f"them first, for instance with {whole}.filled(np.ma.median({whole}))."
         )
 
 

@@ -14,8 +14,8 @@ from ..modules import Autoencoder, VariationalAutoencoder, _custom, initialize_
 
 # The networks whose weights ``initialize_`` draws.
 OWN_NETWORKS = (Autoencoder, VariationalAutoencoder)
-# Options of PyTorch's optimizers that take any value for a bool.
-SWITCHES = {"amsgrad", "capturable", "differentiable", "foreach", "fused", "maximize", "nesterov"}
+# Switches of PyTorch's optimizers that may be None: as is faster.
+AUTOMATIC = {"foreach", "fused"}
 
 
 def build_own(network: type, arguments: dict, generator: torch.Generator) -> nn.Module:
@@ -68,9 +68,10 @@ def _key(value):
 def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
     """An optimizer of the user's or ours; its arguments are tried on one small weight."""
     of_torch = getattr(optimizer, "__module__", "").startswith("torch.optim")
-    for name in SWITCHES & arguments.keys() if of_torch else ():
-        if not isinstance(arguments[name], bool | np.bool_ | None):
-            raise ValueError(f"optimizer__{name}={arguments[name]!r} is no bool; pass one.")
+    for name in _switches(optimizer) & arguments.keys() if of_torch else ():
+        value, may_be_none = arguments[name], name in AUTOMATIC
+        if not isinstance(value, bool | np.bool_) and not (may_be_none and value is None):
+            raise ValueError(f"optimizer__{name}={value!r} is no bool; pass one.")
     if of_torch and arguments.get("maximize"):
         raise ValueError("optimizer__maximize=True makes the loss grow; leave it out.")
     weight = nn.Parameter(torch.zeros(2, 2, device=device))
@@ -93,6 +94,12 @@ def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
             f"another optimizer."
         ) from error
     return built
+
+
+def _switches(optimizer: type) -> set[str]:
+    """The options of one of PyTorch's optimizers that take any value for a bool."""
+    options = inspect.signature(optimizer).parameters.values()
+    return {o.name for o in options if isinstance(o.default, bool)} | AUTOMATIC
 
 
 def build_custom(module, arguments: dict, layout, seed: int, device) -> tuple[nn.Module, int]:
