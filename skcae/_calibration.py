@@ -1,19 +1,16 @@
-"""Calibration on data that was not trained on: conformal p-values, drift, and thresholds."""
+"""Calibration on data that was not trained on: conformal p-values, and drift."""
 
 from collections import Counter
 from hashlib import blake2b
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
-from scipy.stats import false_discovery_control, ks_2samp, t
+from scipy.stats import false_discovery_control, ks_2samp
 
 from ._net._distributed import broadcast
 from ._parameters import draw_seed
+from ._thresholds import check_rate
 
-# The share of new normal samples that `contamination="auto"` lets be called outliers.
-FALSE_ALARM_RATE = 0.05
-# So many scores beyond a threshold, and it is found by counting.
-N_BEYOND = 20
 # Scores that are kept of a stream.
 N_STREAMED = 1000
 
@@ -75,12 +72,6 @@ class Calibration:
         return false_discovery_control(self.p_values(X)) <= false_discovery_rate
 
 
-def check_rate(name, rate):
-    """A share of alarms, or of what is found."""
-    if not isinstance(rate, Real) or not 0 < rate < 1:
-        raise ValueError(f"{name}={rate!r} is no rate; pass a number between 0 and 1.")
-
-
 def splits(calibration, X, random_state, streaming=False):
     """Pairs of indices, to train on and to calibrate on: one, or one for each fold.
 
@@ -124,29 +115,3 @@ def uniform(X, seed, purpose, count=False):
                 digest = blake2b(again, digest_size=8, key=key, person=purpose).digest()
         numbers[i] = int.from_bytes(digest, "little") / 2**64
     return numbers
-
-
-def threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
-    """The `offset_` beyond which a share of normal samples is expected, by their anomaly scores.
-
-    The quantile at ``(1 - false_alarm_rate) * (n + 1)`` of the ordered scores: of a sample that
-    is like them, this is the probability to be below it.
-    """
-    return -float(np.quantile(scores, 1 - false_alarm_rate, method="weibull"))
-
-
-def expected_threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
-    """The same for few scores, whose tail holds next to none of them.
-
-    The upper prediction limit of one sample more, if scores have a log-normal distribution that
-    begins a standard deviation below the lowest of them: they have a tail to this side, and if
-    not, there are fewer false alarms. Where enough are beyond it, their quantile.
-    """
-    finite = scores[np.isfinite(scores)]
-    n, spread = len(finite), np.std(finite) if len(finite) else 0.0
-    if n < 3 or n < len(scores) or n * false_alarm_rate >= N_BEYOND or not spread > 0:
-        return threshold(scores, false_alarm_rate)
-    begin = finite.min() - spread
-    logs = np.log(finite - begin)
-    width = t.ppf(1 - false_alarm_rate, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
-    return -float(begin + np.exp(np.mean(logs) + width))

@@ -7,8 +7,9 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._calibration import FALSE_ALARM_RATE, Calibration, check_rate, expected_threshold
+from ._calibration import Calibration
 from ._private import check_sample_weight
+from ._thresholds import FALSE_ALARM_RATE, check_rate, expected_threshold
 
 
 class Detector(OutlierMixin):

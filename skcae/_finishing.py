@@ -2,17 +2,12 @@
 
 import numpy as np
 
-from ._calibration import (
-    FALSE_ALARM_RATE,
-    Calibration,
-    expected_threshold,
-    threshold,
-    uniform,
-)
+from ._calibration import Calibration, uniform
 from ._data._stored import Stored, subsample, take_rows
 from ._net._start import start_at_components
 from ._net._trimming import n_kept
 from ._private import safe_indexing
+from ._thresholds import FALSE_ALARM_RATE, expected_threshold, threshold
 
 # Scores that are kept; rows from which a view is learned.
 N_SCORES, N_VIEW = 1000, 200

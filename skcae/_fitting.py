@@ -31,6 +31,7 @@ from ._parameters import (
     choose_batch_size,
     choose_device,
     choose_hidden_channels,
+    choose_kernel_size,
     draw_seed,
 )
 from ._warnings import warn
@@ -43,6 +44,8 @@ from .scores import as_score
 N_NO_PILOT, N_PILOT, PILOT_PLAIN, PILOT_LINEAR = 200, 2000, 0.7, 0.3
 # What the network is told, and how for each link of a loss.
 LINEAR_PATH, LINEAR_PATHS = "module__linear_path", {identity: True, torch.sigmoid: "logits"}
+# What fixes the decoder, so that the estimator does not.
+DECODER_ENTRIES = {"module__decoder_channels", "module__tied_weights"}
 ARCHITECTURE = (
     "hidden_channels",
     "hidden_units",
@@ -374,9 +377,15 @@ class Fitting(Finishing):
             arguments |= {
                 name: getattr(self, name) for name in ARCHITECTURE if hasattr(self, name)
             }
-            arguments["hidden_channels"] = choose_hidden_channels(
-                self.hidden_channels, layout.spatial
+            kernels, channels = self.kernel_size, self.hidden_channels
+            arguments["kernel_size"] = choose_kernel_size(kernels, layout.spatial)
+            arguments["hidden_channels"] = choose_hidden_channels(channels, layout.spatial)
+            narrow = (
+                isinstance(channels, str) and len(layout.spatial) == 2 and max(layout.spatial) > 16
             )
+            if narrow and not DECODER_ENTRIES & (self.net_params or {}).keys():
+                *below, _ = arguments["hidden_channels"]
+                arguments["decoder_channels"] = (*below[::-1], below[0] // 2)
         return {f"module__{name}": value for name, value in arguments.items()}
 
     def _net_options(self):

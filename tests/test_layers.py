@@ -22,8 +22,8 @@ ROWS = [
     ["_net"],
     ["_data"],
     [
-        *("_warnings", "_private", "_threads", "modules", "losses", "priors", "corruptions"),
-        "augmentations",
+        *("_warnings", "_private", "_threads", "_thresholds", "modules", "losses", "priors"),
+        *("corruptions", "augmentations"),
         *("densities", "scores", "datasets", "plots"),
     ],
 ]
@@ -34,7 +34,7 @@ WITHIN = {
         "_beside",
     ],
     "_net": [
-        *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_tiles", "_build"),
+        *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_build", "_tiles"),
         *("_reference", "_state", "_skorch", "_anomalies", "_net", "_latent", "_importance"),
         *("_variational", "_module", "_start", "_trainer"),
     ],

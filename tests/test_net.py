@@ -425,6 +425,6 @@ def test_a_few_rows_take_a_small_tile_and_get_the_bits_of_the_batch(estimator, s
 def test_whole_tiles_where_small_ones_would_change_bits(X, monkeypatch):
     ae = ConvAutoencoder(3, max_epochs=1, contamination=0.1, random_state=0).fit(X)
     net = pickle.loads(pickle.dumps(ae.net_))
-    monkeypatch.setattr(net, "_output_of", lambda x: x + len(x))
+    monkeypatch.setattr(net, "output", lambda x: x + len(x))
     assert net.few_ == net.tile_size_
     assert torch.equal(torch.from_numpy(net.encode(X[:1])), torch.from_numpy(net.encode(X)[:1]))

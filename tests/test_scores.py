@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcae import ConditionalConvVAE, ConvAutoencoder
-from skcae._calibration import Calibration, expected_threshold, splits, threshold
+from skcae._calibration import Calibration, splits
 from skcae._net._trimming import n_kept, trimmed_mean
+from skcae._thresholds import expected_threshold, threshold
 from skcae.scores import (
     SCORES,
     Evidence,

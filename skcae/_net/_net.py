@@ -3,7 +3,7 @@
 import copy
 import inspect
 from contextlib import ExitStack, contextmanager, nullcontext
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from .._data._scaling import Scaling
 from .._data._validation import ROUNDING
 from .._threads import one_thread
 from ..losses import PerSampleLoss
-from ..scores import SCORES
 from ._anomalies import AnomalyScoring
 from ._batches import to_tensor
 from ._build import (
@@ -34,18 +33,16 @@ from ._reference import Reference
 from ._schedules import OPTIMIZERS
 from ._skorch import SkorchNet
 from ._state import restore, state_of
-from ._tiles import TILES, map_rows, pad_rows, tile_size
+from ._tiles import Tiling
 from ._trimming import trimmed_mean
 
 # Values in a batch up to which one thread trains.
 N_ONE_THREAD = 2**15
-# Rows of a tile that holds a few.
-FEW = 4
 # Of skorch's loop: in no pickle, so that a reader need not trust them.
 UNUSED = "iterator_train", "iterator_valid", "dataset"
 
 
-class Net(AnomalyScoring, SkorchNet):
+class Net(AnomalyScoring, Tiling, SkorchNet):
     """A module with ``encode`` and ``decode``, applied to rows in the units of the input.
 
     It pickles as what it was built from and NumPy arrays: weights, optimizer, generators,
@@ -277,48 +274,6 @@ class Net(AnomalyScoring, SkorchNet):
 
     # Applying -------------------------------------------------------------------------------
 
-    @cached_property
-    def tile_size_(self):
-        """Samples that the network sees at once in inference."""
-        options = self.get_params_for("module")
-        dense = self.module in OWN_NETWORKS and not len(options.get("hidden_channels", "?"))
-        kind = "dense" if dense else "convolutional"
-        kind = "cuda" if torch.device(self.device).type == "cuda" else kind
-        return tile_size(kind, self.layout.n_features)
-
-    @property
-    def _runs_foreign_layers(self):
-        return not self.owns_weights or self.score not in SCORES.values()
-
-    def map_tiles(self, function, X, *others, size=None, out=None):
-        """Apply a function of rows to tiles of them; see :func:`~skcae._net._tiles.map_rows`."""
-        size = size or self.tile_size_
-        on_cpu = torch.device(self.device).type == "cpu"
-        parallel = on_cpu and size > 1 and self.owns_weights
-        options = {"size": size, "parallel": parallel, "foreign": self._runs_foreign_layers}
-        return map_rows(function, X, *others, **options, out=out)
-
-    @cached_property
-    def few_(self):
-        """Samples in a tile of a few rows: ``FEW``, if a small tile changes no bit.
-
-        It does with one row; whether it does with ``FEW`` is tried, for the convolutions are
-        torch's and the processor's.
-        """
-        whole, on_cpu = self.tile_size_, torch.device(self.device).type == "cpu"
-        if self._runs_foreign_layers or not on_cpu or not FEW < whole <= TILES["convolutional"][0]:
-            return whole
-        generator = torch.Generator().manual_seed(0)
-        x = self.layout.fold(torch.randn(whole, self.layout.n_features, generator=generator))
-        with one_thread(), torch.inference_mode():
-            same = torch.equal(self._output_of(x[:FEW]), self._output_of(x)[:FEW])
-        return FEW if same else whole
-
-    def _pad(self, rows: np.ndarray) -> Tensor:
-        """Rows on the device, repeated up to the size of a tile."""
-        size = self.few_ if len(rows) <= FEW else self.tile_size_
-        return to_tensor(pad_rows(rows, size), self.device)
-
     def _load(self, rows: np.ndarray) -> Tensor:
         """A tile as the network sees it."""
         return self._standardize(self.layout.fold(self._pad(rows)))
@@ -338,10 +293,6 @@ class Net(AnomalyScoring, SkorchNet):
     def _unfold(self, output: Tensor) -> Tensor:
         """The output of the network as rows in the units of the input."""
         return self.layout.unfold(self.scaling.inverse(self.loss.link(output.float())))
-
-    def _output_of(self, x: Tensor) -> Tensor:
-        """Of anything, whatever its label."""
-        return self.output(x)
 
     def output(self, inputs: Tensor) -> Tensor:
         """What the network makes of its inputs, before the link."""

@@ -2,10 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -13,17 +14,63 @@ from .._data._stored import Stored, prefetched, rows_in_window, slices
 from .._data._validation import is_foreign
 from .._threads import one_thread
 from ..modules._layers import linear
+from ..scores import SCORES
+from ._batches import to_tensor
+from ._build import OWN_NETWORKS
 
 # Inference runs on batches of one constant size, the last one padded: another size picks another
 # kernel and other last bits. At most so many samples and values: of convolutions, whose feature
 # maps then stay in the cache of a core; of dense layers; on a CUDA device.
 TILES = {"convolutional": (32, 2**15), "dense": (512, 2**20), "cuda": (4096, 2**22)}
+# Rows of a tile that holds a few.
+FEW = 4
 
 
-def tile_size(kind, n_features):
-    """Samples in a tile."""
-    n_samples, n_values = TILES[kind]
-    return max(1, min(n_samples, n_values // n_features))
+class Tiling:
+    """The methods of a net that apply functions to its rows, a tile at a time."""
+
+    @cached_property
+    def tile_size_(self):
+        """Samples that the network sees at once in inference."""
+        options = self.get_params_for("module")
+        dense = self.module in OWN_NETWORKS and not len(options.get("hidden_channels", "?"))
+        kind = "dense" if dense else "convolutional"
+        kind = "cuda" if torch.device(self.device).type == "cuda" else kind
+        n_samples, n_values = TILES[kind]
+        return max(1, min(n_samples, n_values // self.layout.n_features))
+
+    @property
+    def _runs_foreign_layers(self):
+        return not self.owns_weights or self.score not in SCORES.values()
+
+    def map_tiles(self, function, X, *others, size=None, out=None):
+        """Apply a function of rows to tiles of them; see :func:`map_rows`."""
+        size = size or self.tile_size_
+        on_cpu = torch.device(self.device).type == "cpu"
+        parallel = on_cpu and size > 1 and self.owns_weights
+        options = {"size": size, "parallel": parallel, "foreign": self._runs_foreign_layers}
+        return map_rows(function, X, *others, **options, out=out)
+
+    @cached_property
+    def few_(self):
+        """Samples in a tile of a few rows: ``FEW``, if a small tile changes no bit.
+
+        It does with one row; whether it does with ``FEW`` is tried, for the convolutions are
+        torch's and the processor's.
+        """
+        whole, on_cpu = self.tile_size_, torch.device(self.device).type == "cpu"
+        if self._runs_foreign_layers or not on_cpu or not FEW < whole <= TILES["convolutional"][0]:
+            return whole
+        generator = torch.Generator().manual_seed(0)
+        x = self.layout.fold(torch.randn(whole, self.layout.n_features, generator=generator))
+        with one_thread(), torch.inference_mode():
+            same = torch.equal(self.output(x[:FEW]), self.output(x)[:FEW])
+        return FEW if same else whole
+
+    def _pad(self, rows: np.ndarray) -> Tensor:
+        """Rows on the device, repeated up to the size of a tile."""
+        size = self.few_ if len(rows) <= FEW else self.tile_size_
+        return to_tensor(pad_rows(rows, size), self.device)
 
 
 def map_rows(function, X, *others, size, parallel=False, foreign=False, out=None):

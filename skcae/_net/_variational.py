@@ -123,10 +123,6 @@ class VariationalNet(ImportanceSampling, Net):
 
     # Codes ----------------------------------------------------------------------------------
 
-    def _output_of(self, x):
-        y = x.new_zeros(len(x), self.n_classes) if self.n_classes else None
-        return self.module_.decode(self.module_.encode(x, y), y)
-
     def posterior(self, X, labels=None):
         """Mean and standard deviation of the code of each row, ``(n, code size)`` each.
 

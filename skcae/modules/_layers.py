@@ -156,7 +156,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     the matrix product picks its kernel by the alignment of the rows and by how many there are:
     then zeros fill them up.
     """
-    if not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
         return F.linear(x, weight, bias)
     n, columns = len(x), -x.shape[-1] % 16
     rows = max(FEWEST_ROWS - n, 0) if x.ndim == 2 else 0

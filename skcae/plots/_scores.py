@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from .._calibration import expected_threshold, threshold
 from .._private import check_matplotlib_support
+from .._thresholds import expected_threshold, threshold
 from ._common import PALETTE, class_names, fitted_autoencoder, new_axes
 
 # Shares of normal samples that the upper axis names, the least distance between two of them as a

@@ -1,0 +1,43 @@
+"""At which score outliers begin, for a rate of false alarms."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.stats import t
+
+# The share of new normal samples that `contamination="auto"` lets be called outliers.
+FALSE_ALARM_RATE = 0.05
+# So many scores beyond a threshold, and it is found by counting.
+N_BEYOND = 20
+
+
+def check_rate(name, rate):
+    """A share of alarms, or of what is found."""
+    if not isinstance(rate, Real) or not 0 < rate < 1:
+        raise ValueError(f"{name}={rate!r} is no rate; pass a number between 0 and 1.")
+
+
+def threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
+    """The `offset_` beyond which a share of normal samples is expected, by their anomaly scores.
+
+    The quantile at ``(1 - false_alarm_rate) * (n + 1)`` of the ordered scores: of a sample that
+    is like them, this is the probability to be below it.
+    """
+    return -float(np.quantile(scores, 1 - false_alarm_rate, method="weibull"))
+
+
+def expected_threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
+    """The same for few scores, whose tail holds next to none of them.
+
+    The upper prediction limit of one sample more, if scores have a log-normal distribution that
+    begins a standard deviation below the lowest of them: they have a tail to this side, and if
+    not, there are fewer false alarms. Where enough are beyond it, their quantile.
+    """
+    finite = scores[np.isfinite(scores)]
+    n, spread = len(finite), np.std(finite) if len(finite) else 0.0
+    if n < 3 or n < len(scores) or n * false_alarm_rate >= N_BEYOND or not spread > 0:
+        return threshold(scores, false_alarm_rate)
+    begin = finite.min() - spread
+    logs = np.log(finite - begin)
+    width = t.ppf(1 - false_alarm_rate, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
+    return -float(begin + np.exp(np.mean(logs) + width))
