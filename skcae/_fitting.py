@@ -30,6 +30,7 @@ from ._parameters import (
     choose,
     choose_batch_size,
     choose_device,
+    choose_decoder_channels,
     choose_hidden_channels,
     choose_kernel_size,
     draw_seed,
@@ -380,12 +381,9 @@ class Fitting(Finishing):
             kernels, channels = self.kernel_size, self.hidden_channels
             arguments["kernel_size"] = choose_kernel_size(kernels, layout.spatial)
             arguments["hidden_channels"] = choose_hidden_channels(channels, layout.spatial)
-            narrow = (
-                isinstance(channels, str) and len(layout.spatial) == 2 and max(layout.spatial) > 16
-            )
-            if narrow and not DECODER_ENTRIES & (self.net_params or {}).keys():
-                *below, _ = arguments["hidden_channels"]
-                arguments["decoder_channels"] = (*below[::-1], below[0] // 2)
+            decoder = choose_decoder_channels(channels, layout.spatial)
+            if decoder and not DECODER_ENTRIES & (self.net_params or {}).keys():
+                arguments["decoder_channels"] = decoder
         return {f"module__{name}": value for name, value in arguments.items()}
 
     def _net_options(self):

@@ -64,9 +64,9 @@ PARAMETERS = {
                                  """
         Filters of each convolutional stage; each stage halves the sides. The decoder mirrors the
         encoder. "auto" follows the shape of a sample: two stages of 32 and 64 filters, of volumes
-        16 and 32; for sides above 45 three stages or more, of 16, 32 and then 64 filters. Of images
-        with a side above 16 the decoder then has fewer, 32 and 16 for 32 and 64, which takes half
-        of the time. ``()`` is a dense network."""),
+        16 and 32; for sides above 45 three stages or more, of 16, 32 and then 64 filters. For
+        images with a side above 16 its decoder has fewer, 32 and 16 for 32 and 64, which takes
+        half of the time. ``()`` is a dense network."""),
     "hidden_units": Parameter(["array-like"], "tuple of int", """
         Widths of dense layers between the feature map and the code."""),
     "kernel_size": Parameter([StrOptions(["auto"]), _at_least(1), "array-like"],
@@ -339,6 +339,14 @@ def choose_hidden_channels(hidden_channels, spatial):
     n_stages = min(max(round(math.log2(max(spatial) / 8)), 2), 5)
     first = 32 if n_stages == 2 and len(spatial) < 3 else 16
     return tuple(min(first * 2**stage, 64) for stage in range(n_stages))
+
+
+def choose_decoder_channels(hidden_channels, spatial):
+    """For "auto" of larger images fewer than mirror the encoder; None mirrors it."""
+    if not isinstance(hidden_channels, str) or len(spatial) != 2 or max(spatial) <= 16:
+        return None
+    *below, _ = choose_hidden_channels(hidden_channels, spatial)
+    return (*below[::-1], below[0] // 2)
 
 
 def choose_kernel_size(kernel_size, spatial):
