@@ -29,8 +29,8 @@ from ._observers import Progress, observe
 from ._parameters import (
     choose,
     choose_batch_size,
-    choose_device,
     choose_decoder_channels,
+    choose_device,
     choose_hidden_channels,
     choose_kernel_size,
     draw_seed,

@@ -71,8 +71,8 @@ PARAMETERS = {
         Widths of dense layers between the feature map and the code."""),
     "kernel_size": Parameter([StrOptions(["auto"]), _at_least(1), "array-like"],
                              '"auto", int or tuple of int', """
-        Side of the filters, odd; one for all stages, or one for each. "auto" is 5 for images, 3
-        for signals and volumes."""),
+        Side of the filters, odd; one for all stages, or one for each. "auto" is 5 for images with
+        a side above 16, and 3 for all else."""),
     "activation": _choice(ACTIVATIONS, callable, None, kind=", None or callable", text="""
         Between layers; "leaky_relu" has slope 0.2. A callable builds a module."""),
     "normalization": _choice(NORMALIZATIONS, callable, None, kind=", None or callable", text="""
@@ -343,17 +343,21 @@ def choose_hidden_channels(hidden_channels, spatial):
 
 def choose_decoder_channels(hidden_channels, spatial):
     """For "auto" of larger images fewer than mirror the encoder; None mirrors it."""
-    if not isinstance(hidden_channels, str) or len(spatial) != 2 or max(spatial) <= 16:
+    if not isinstance(hidden_channels, str) or not _is_larger_image(spatial):
         return None
     *below, _ = choose_hidden_channels(hidden_channels, spatial)
     return (*below[::-1], below[0] // 2)
 
 
 def choose_kernel_size(kernel_size, spatial):
-    """For "auto" a larger one where it pays: for images."""
+    """For "auto" a larger one where it pays."""
     if not isinstance(kernel_size, str):
         return kernel_size
-    return 5 if len(spatial) == 2 else 3
+    return 5 if _is_larger_image(spatial) else 3
+
+
+def _is_larger_image(spatial):
+    return len(spatial) == 2 and max(spatial) > 16
 
 
 def draw_seed(random_state):
