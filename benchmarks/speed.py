@@ -227,15 +227,14 @@ def latency(args):
             session = onnxruntime.InferenceSession(path)
         inputs = {session.get_inputs()[0].name: X[:1]}
         calls = {
-            "forward pass": lambda x=x, ae=ae: ae.net_.module_(x),
+            "forward pass": torch.no_grad()(lambda x=x, ae=ae: ae.net_.module_(x)),
             "transform": lambda X=X, ae=ae: ae.transform(X[:1]),
             "reconstruct": lambda X=X, ae=ae: ae.reconstruct(X[:1]),
             "score_samples": lambda X=X, ae=ae: ae.score_samples(X[:1]),
             "score in onnxruntime": lambda s=session, i=inputs: s.run(None, i),
             "score_samples of 1000, a row": lambda X=X, ae=ae: ae.score_samples(X[:1000]),
         }
-        with torch.inference_mode():
-            seconds = np.array([[timed(call) for call in calls.values()] for _ in range(200)])
+        seconds = np.array([[timed(call) for call in calls.values()] for _ in range(200)])
         ms = 1000 * np.median(seconds[20:], axis=0) / [1, 1, 1, 1, 1, 1000]
         for what, value in zip(calls, ms, strict=True):
             say(f"| {name} | {what} | {value:.2f} | {value / ms[0]:.1f} |")
