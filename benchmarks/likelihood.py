@@ -35,6 +35,7 @@ def make_estimator(**overrides):
         n_components=32,
         hidden_channels=(32, 64),
         hidden_units=(256,),
+        kernel_size=3,
         activation="silu",
         likelihood="bernoulli",
         prior="gaussian_mixture",
@@ -146,9 +147,10 @@ def plain_epoch(X):
 
 
 def our_epoch(X):
-    vae = ConvVAE(input_shape=(28, 28), likelihood="bernoulli", batch_size=128, max_epochs=1).fit(
-        X
-    )
+    network = {"hidden_channels": (32, 64), "kernel_size": 3}
+    vae = ConvVAE(
+        input_shape=(28, 28), likelihood="bernoulli", batch_size=128, max_epochs=1, **network
+    ).fit(X)
     return float(vae.history_["duration"].iloc[-1])
 
 
