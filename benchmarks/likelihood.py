@@ -41,6 +41,7 @@ def make_estimator(**overrides):
         prior="gaussian_mixture",
         precision="bfloat16",
         batch_size=128,
+        lr_schedule="constant",  # `train` sets the rate of each epoch
         n_importance_samples=1,
         net_params={"module__decoder_channels": (32, 16)},
         random_state=0,

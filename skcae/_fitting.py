@@ -21,7 +21,7 @@ from ._finishing import MOST_REFITTED, Finishing, take_target
 from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
-from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
+from ._net._schedules import LR_SCHEDULES, OPTIMIZERS, mean_of
 from ._net._start import n_held_out, needs_no_path, start_at_components, weigh_network
 from ._net._trainer import Trainer
 from ._net_params import check_net_params
@@ -218,7 +218,9 @@ class Fitting(Finishing):
         return net, held_out
 
     def _make_trainer(self, net, epochs, streaming=False, **options):
-        schedule = None if streaming else choose(LR_SCHEDULES, self.lr_schedule)
+        schedule = choose(LR_SCHEDULES, self.lr_schedule)
+        if streaming and schedule is not None:
+            schedule = mean_of(schedule)
         return Trainer(
             net,
             epochs=epochs,

@@ -140,8 +140,8 @@ PARAMETERS = {
         Largest step size of the schedule."""),
     "lr_schedule": _choice(LR_SCHEDULES, callable, kind=" or callable", text="""
         Factor of `learning_rate` along a `fit`: "one_cycle" rises for 30 % of the steps and
-        falls to zero. A callable takes the share of the steps done, in [0, 1). `partial_fit`
-        keeps the rate constant. Scheduler callbacks of skorch need "constant"."""),
+        falls to zero. A callable takes the share of the steps done, in [0, 1). In `partial_fit`
+        the rate has the mean of the schedule. Scheduler callbacks of skorch need "constant"."""),
     "max_epochs": Parameter(COUNT, "int", """
         Passes over the data."""),
     "batch_size": Parameter([StrOptions(["auto"]), *COUNT], '"auto" or int', """

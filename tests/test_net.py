@@ -232,7 +232,9 @@ def test_the_best_epoch_is_kept_whatever_stops_the_training(X):
             if len(net.history) == 4:
                 raise StopTraining
 
-    whole = ConvAutoencoder(4, early_stopping=True, contamination=0.1, random_state=0)
+    whole = ConvAutoencoder(
+        4, early_stopping=True, contamination=0.1, net_params=PLAIN, random_state=0
+    )
     ae = clone(whole).set_params(net__callbacks=[Stop()]).fit(X)
     assert len(ae.validation_loss_curve_) == 4
     generator = torch.Generator().manual_seed(ae.net_.seed)
@@ -428,3 +430,22 @@ def test_whole_tiles_where_small_ones_would_change_bits(X, monkeypatch):
     monkeypatch.setattr(net, "output", lambda x: x + len(x))
     assert net.few_ == net.tile_size_
     assert torch.equal(torch.from_numpy(net.encode(X[:1])), torch.from_numpy(net.encode(X)[:1]))
+
+
+def test_a_stream_has_the_mean_rate_of_the_schedule(X):
+    rates = []
+
+    class Watch(callbacks.Callback):
+        def on_batch_end(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    for schedule, mean in (
+        ("one_cycle", 0.506),
+        ("cosine", 0.5),
+        ("constant", 1),
+        (lambda t: t, 0.5),
+    ):
+        rates.clear()
+        ae = ConvAutoencoder(4, hidden_channels=(4,), lr_schedule=schedule, learning_rate=0.02)
+        ae.set_params(net__callbacks=[Watch()]).partial_fit(X).partial_fit(X)
+        np.testing.assert_allclose(rates, 0.02 * mean, rtol=1e-3)
