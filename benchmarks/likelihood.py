@@ -35,13 +35,11 @@ def make_estimator(**overrides):
         n_components=32,
         hidden_channels=(32, 64),
         hidden_units=(256,),
-        kernel_size=3,
         activation="silu",
         likelihood="bernoulli",
         prior="gaussian_mixture",
         precision="bfloat16",
         batch_size=128,
-        lr_schedule="constant",  # `train` sets the rate of each epoch
         n_importance_samples=1,
         net_params={"module__decoder_channels": (32, 16)},
         random_state=0,
@@ -148,10 +146,9 @@ def plain_epoch(X):
 
 
 def our_epoch(X):
-    network = {"hidden_channels": (32, 64), "kernel_size": 3}
-    vae = ConvVAE(
-        input_shape=(28, 28), likelihood="bernoulli", batch_size=128, max_epochs=1, **network
-    ).fit(X)
+    vae = ConvVAE(input_shape=(28, 28), likelihood="bernoulli", batch_size=128, max_epochs=1).fit(
+        X
+    )
     return float(vae.history_["duration"].iloc[-1])
 
 

@@ -44,7 +44,6 @@ def make_estimator(**overrides):
     """The one configuration of the tables, for both data sets."""
     return ConvAutoencoder(
         n_components=32,
-        kernel_size=3,
         activation="silu",
         normalization=None,
         learning_rate=2e-3,

@@ -65,8 +65,7 @@ class Empty(nn.Module):
 
 def ours(precision="auto", **options):
     net_params = {"module__activation_first": True}
-    network = {"hidden_channels": (32, 64), "kernel_size": 3, "activation": "leaky_relu"}
-    options = {**network, "net_params": net_params, **options}
+    options = {"activation": "leaky_relu", "net_params": net_params, **options}
     return ConvAutoencoder(
         input_shape=(28, 28), optimizer="adam", learning_rate=1e-3, lr_schedule="constant",
         batch_size=128, max_epochs=1, anomaly_score="loss", precision=precision, random_state=0,

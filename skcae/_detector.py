@@ -132,14 +132,15 @@ class Detector(OutlierMixin):
         Returns
         -------
         threshold : float
-            In the units of `score_samples`. Of the `n` scores of the calibration it is the
-            quantile at the rank ``false_alarm_rate * (n + 1)`` (Weibull's), and never below the
-            lowest of them. Without one, of those that `fit` expects of new samples, the same if
-            ``n * false_alarm_rate`` is at least 20. The tail of fewer holds next to none of
-            them; so with the anomaly scores `s`, the negative ones, and ``y = log(s - a)``,
-            ``a = min(s) - std(s)``, it is the limit of prediction of a log-normal distribution,
-            ``-(a + exp(mean(y) + t * std(y) * sqrt(1 + 1 / n)))``, where `t` is that quantile of
-            Student's distribution with ``n - 1`` degrees of freedom.
+            In the units of `score_samples`; it rises with the rate. Of the `n` scores of the
+            calibration it is the quantile at the rank ``false_alarm_rate * (n + 1)``
+            (Weibull's), and never below the lowest of them. Without one, of those that `fit`
+            expects of new samples, it is the same if ``n * false_alarm_rate`` is at least 20.
+            The tail of fewer holds next to none of them; so with the anomaly scores `s`, the
+            negative ones, and ``y = log(s - a)``, ``a = min(s) - std(s)``, it is the limit of
+            prediction of a log-normal distribution, ``-(a + exp(mean(y) + t * std(y) *
+            sqrt(1 + 1 / n)))``, where `t` is that quantile of Student's distribution with
+            ``n - 1`` degrees of freedom. Of fewer than 10 it is the quantile.
         """
         check_is_fitted(self)
         check_rate("false_alarm_rate", false_alarm_rate)

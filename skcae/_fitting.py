@@ -21,7 +21,7 @@ from ._finishing import MOST_REFITTED, Finishing, take_target
 from ._net._batches import Rows, hold_out
 from ._net._distributed import broadcast, rank_and_size
 from ._net._net import Net
-from ._net._schedules import LR_SCHEDULES, OPTIMIZERS, mean_of
+from ._net._schedules import LR_SCHEDULES, OPTIMIZERS
 from ._net._start import n_held_out, needs_no_path, start_at_components, weigh_network
 from ._net._trainer import Trainer
 from ._net_params import check_net_params
@@ -29,10 +29,8 @@ from ._observers import Progress, observe
 from ._parameters import (
     choose,
     choose_batch_size,
-    choose_decoder_channels,
     choose_device,
     choose_hidden_channels,
-    choose_kernel_size,
     draw_seed,
 )
 from ._warnings import warn
@@ -45,8 +43,6 @@ from .scores import as_score
 N_NO_PILOT, N_PILOT, PILOT_PLAIN, PILOT_LINEAR = 200, 2000, 0.7, 0.3
 # What the network is told, and how for each link of a loss.
 LINEAR_PATH, LINEAR_PATHS = "module__linear_path", {identity: True, torch.sigmoid: "logits"}
-# What fixes the decoder, so that the estimator does not.
-DECODER_ENTRIES = {"module__decoder_channels", "module__tied_weights"}
 ARCHITECTURE = (
     "hidden_channels",
     "hidden_units",
@@ -218,9 +214,7 @@ class Fitting(Finishing):
         return net, held_out
 
     def _make_trainer(self, net, epochs, streaming=False, **options):
-        schedule = choose(LR_SCHEDULES, self.lr_schedule)
-        if streaming and schedule is not None:
-            schedule = mean_of(schedule)
+        schedule = None if streaming else choose(LR_SCHEDULES, self.lr_schedule)
         return Trainer(
             net,
             epochs=epochs,
@@ -380,12 +374,9 @@ class Fitting(Finishing):
             arguments |= {
                 name: getattr(self, name) for name in ARCHITECTURE if hasattr(self, name)
             }
-            kernels, channels = self.kernel_size, self.hidden_channels
-            arguments["kernel_size"] = choose_kernel_size(kernels, layout.spatial)
-            arguments["hidden_channels"] = choose_hidden_channels(channels, layout.spatial)
-            decoder = choose_decoder_channels(channels, layout.spatial)
-            if decoder and not DECODER_ENTRIES & (self.net_params or {}).keys():
-                arguments["decoder_channels"] = decoder
+            arguments["hidden_channels"] = choose_hidden_channels(
+                self.hidden_channels, layout.spatial
+            )
         return {f"module__{name}": value for name, value in arguments.items()}
 
     def _net_options(self):

@@ -64,15 +64,12 @@ PARAMETERS = {
                                  """
         Filters of each convolutional stage; each stage halves the sides. The decoder mirrors the
         encoder. "auto" follows the shape of a sample: two stages of 32 and 64 filters, of volumes
-        16 and 32; for sides above 45 three stages or more, of 16, 32 and then 64 filters. For
-        images with a side above 16 its decoder has fewer, 32 and 16 for 32 and 64, which takes
-        half of the time. ``()`` is a dense network."""),
+        16 and 32; for sides above 45 three stages or more, of 16, 32 and then 64 filters.
+        ``()`` is a dense network."""),
     "hidden_units": Parameter(["array-like"], "tuple of int", """
         Widths of dense layers between the feature map and the code."""),
-    "kernel_size": Parameter([StrOptions(["auto"]), _at_least(1), "array-like"],
-                             '"auto", int or tuple of int', """
-        Side of the filters, odd; one for all stages, or one for each. "auto" is 5 for images with
-        a side above 16, and 3 for all else."""),
+    "kernel_size": Parameter([_at_least(1), "array-like"], "int or tuple of int", """
+        Side of the filters, odd; one for all stages, or one for each."""),
     "activation": _choice(ACTIVATIONS, callable, None, kind=", None or callable", text="""
         Between layers; "leaky_relu" has slope 0.2. A callable builds a module."""),
     "normalization": _choice(NORMALIZATIONS, callable, None, kind=", None or callable", text="""
@@ -140,8 +137,8 @@ PARAMETERS = {
         Largest step size of the schedule."""),
     "lr_schedule": _choice(LR_SCHEDULES, callable, kind=" or callable", text="""
         Factor of `learning_rate` along a `fit`: "one_cycle" rises for 30 % of the steps and
-        falls to zero. A callable takes the share of the steps done, in [0, 1). In `partial_fit`
-        the rate has the mean of the schedule. Scheduler callbacks of skorch need "constant"."""),
+        falls to zero. A callable takes the share of the steps done, in [0, 1). `partial_fit`
+        keeps the rate constant. Scheduler callbacks of skorch need "constant"."""),
     "max_epochs": Parameter(COUNT, "int", """
         Passes over the data."""),
     "batch_size": Parameter([StrOptions(["auto"]), *COUNT], '"auto" or int', """
@@ -339,25 +336,6 @@ def choose_hidden_channels(hidden_channels, spatial):
     n_stages = min(max(round(math.log2(max(spatial) / 8)), 2), 5)
     first = 32 if n_stages == 2 and len(spatial) < 3 else 16
     return tuple(min(first * 2**stage, 64) for stage in range(n_stages))
-
-
-def choose_decoder_channels(hidden_channels, spatial):
-    """For "auto" of larger images fewer than mirror the encoder; None mirrors it."""
-    if not isinstance(hidden_channels, str) or not _is_larger_image(spatial):
-        return None
-    *below, _ = choose_hidden_channels(hidden_channels, spatial)
-    return (*below[::-1], below[0] // 2)
-
-
-def choose_kernel_size(kernel_size, spatial):
-    """For "auto" a larger one where it pays."""
-    if not isinstance(kernel_size, str):
-        return kernel_size
-    return 5 if _is_larger_image(spatial) else 3
-
-
-def _is_larger_image(spatial):
-    return len(spatial) == 2 and max(spatial) > 16
 
 
 def draw_seed(random_state):

@@ -7,8 +7,9 @@ from scipy.stats import t
 
 # The share of new normal samples that `contamination="auto"` lets be called outliers.
 FALSE_ALARM_RATE = 0.05
-# So many scores beyond a threshold, and it is found by counting.
-N_BEYOND = 20
+# So many scores beyond a threshold, and it is found by counting; of fewer in all nothing is said
+# of their distribution.
+N_BEYOND, FEWEST = 20, 10
 
 
 def check_rate(name, rate):
@@ -29,15 +30,26 @@ def threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
 def expected_threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
     """The same for few scores, whose tail holds next to none of them.
 
-    The upper prediction limit of one sample more, if scores have a log-normal distribution that
-    begins a standard deviation below the lowest of them: they have a tail to this side, and if
-    not, there are fewer false alarms. Where enough are beyond it, their quantile.
+    As far as fewer than ``N_BEYOND`` scores are beyond it, the upper prediction limit of one
+    sample more, if scores have a log-normal distribution that begins a standard deviation below
+    the lowest of them: they have a tail to this side, and if not, there are fewer false alarms.
     """
-    finite = scores[np.isfinite(scores)]
-    n, spread = len(finite), np.std(finite) if len(finite) else 0.0
-    if n < 3 or n < len(scores) or n * false_alarm_rate >= N_BEYOND or not spread > 0:
-        return threshold(scores, false_alarm_rate)
-    begin = finite.min() - spread
-    logs = np.log(finite - begin)
-    width = t.ppf(1 - false_alarm_rate, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
-    return -float(begin + np.exp(np.mean(logs) + width))
+    counted, n = threshold(scores, false_alarm_rate), len(scores)
+    if n < FEWEST or not np.isfinite(scores).all():
+        return counted
+    rate = min(false_alarm_rate, N_BEYOND / n)
+    with np.errstate(over="ignore", invalid="ignore"):
+        limit = _prediction_limit(scores, rate)
+    if not np.isfinite(limit):
+        return counted
+    return -limit if rate == false_alarm_rate else max(-limit, counted)
+
+
+def _prediction_limit(scores, rate):
+    spread = np.std(scores)
+    if not spread:
+        return float(scores[0])
+    begin, n = scores.min() - spread, len(scores)
+    logs = np.log(scores - begin)
+    width = t.ppf(1 - rate, n - 1) * np.std(logs, ddof=1) * np.sqrt(1 + 1 / n)
+    return float(begin + np.exp(np.mean(logs) + width))

@@ -456,7 +456,7 @@ def test_partial_fit_streams_chunks(make, digits):
 
 def test_partial_fit_follows_parameters(make, X):
     ae = make().partial_fit(X)
-    assert ae.net_.optimizer_.param_groups[0]["lr"] == 8e-3
+    assert ae.net_.optimizer_.param_groups[0]["lr"] == 4e-3
     ae.set_params(learning_rate=1e-5).partial_fit(X)
     assert ae.net_.optimizer_.param_groups[0]["lr"] == 1e-5
     ae.set_params(optimizer="sgd").partial_fit(X)

@@ -206,9 +206,8 @@ def test_a_large_offset_costs_no_precision(dtype):
 @pytest.mark.parametrize(("dtype", "scale"), [("f2", 6e3), ("f4", 1e30), ("f4", 1e-30)])
 def test_statistics_do_not_overflow_in_the_type_of_the_data(dtype, scale):
     X = (np.random.default_rng(0).random((60, 6, 6)) * scale).astype(dtype)
-    options = {"learning_rate": 4e-3, "max_epochs": 2, "random_state": 0}
-    ae = ConvAutoencoder(2, **options).fit(X)
-    double = ConvAutoencoder(2, **options).fit(X.astype("f8"))
+    ae = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X)
+    double = ConvAutoencoder(2, max_epochs=2, random_state=0).fit(X.astype("f8"))
     assert ae.net_.scaling.unit == pytest.approx(np.std(X.astype("f8")), rel=1e-6)
     np.testing.assert_allclose(ae.transform(X), double.transform(X), atol=0.02)
 

@@ -401,18 +401,25 @@ def test_expected_thresholds_of_few_scores_keep_their_rate(n, scores, least, mos
     draws = scores.rvs((1000, n), random_state=n)
     rates = [scores.sf(-expected_threshold(draw, 0.05)) for draw in draws]
     assert least <= np.mean(rates) <= most
-    many = scores.rvs(400, random_state=n)
+    many = scores.rvs(1000, random_state=n)
     assert expected_threshold(many, 0.05) == threshold(many, 0.05)
+
+
+@pytest.mark.parametrize("n", [10, 50, 399, 1000])
+def test_expected_thresholds_rise_with_the_rate(n):
+    scores = np.random.default_rng(0).lognormal(size=n)
+    limits = [expected_threshold(scores, rate) for rate in np.linspace(0.001, 0.999, 300)]
+    assert limits == sorted(limits)
 
 
 def test_expected_thresholds_of_odd_scores():
     same, endless = np.full(40, 3.0), np.append(np.arange(39.0), np.inf)
     assert expected_threshold(same) == -3.0
     assert expected_threshold(endless) == threshold(endless) < -37
-    assert expected_threshold(np.array([1.0, 2.0])) == threshold(np.array([1.0, 2.0]))
+    few, huge = np.arange(9.0), 1e300 * np.arange(1.0, 20.0)
+    assert expected_threshold(few) == threshold(few)
+    assert expected_threshold(huge) == threshold(huge)
     scores = np.random.default_rng(0).gamma(2.0, size=50)
-    limits = [expected_threshold(scores, rate) for rate in (0.001, 0.01, 0.05, 0.2)]
-    assert limits == sorted(limits)
     moved = expected_threshold(7.0 + 2.0 * scores)
     assert moved == pytest.approx(-7.0 + 2.0 * expected_threshold(scores))
 

@@ -301,10 +301,9 @@ def test_masked_values_are_not_used_unnoticed(images, call):
     ae = ConvAutoencoder(**SMALL).fit(images)
     with pytest.raises(ValueError, match=r"masked array with \d+ masked values.*X.filled"):
         getattr(ae, call)(masked)
-    with pytest.raises(
-        ValueError, match=r"list of masked arrays with \d+ .*np.ma.stack\(X\).filled"
-    ):
-        getattr(ae, call)(list(masked))
+    for several in list(masked), [list(image) for image in masked]:
+        with pytest.raises(ValueError, match=r"list of masked arrays with \d+ .* its own filled"):
+            getattr(ae, call)(several)
     getattr(ae, call)(np.ma.masked_array(images))  # of which none is masked
 
 

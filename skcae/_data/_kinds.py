@@ -39,18 +39,23 @@ def refuse_pair(X):
 
 
 def refuse_masked(X, name):
-    """A masked array, or a list of them, whose masked values would be used like the others."""
-    parts = X if isinstance(X, (list, tuple)) else [X]
-    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
-    n_masked = sum(map(np.ma.count_masked, masked))
+    """A masked array, or lists of them, whose masked values would be used like the others."""
+    n_masked = _count_masked(X)
     if n_masked:
-        alone = masked[0] is X
+        alone = isinstance(X, np.ma.MaskedArray)
         kind = "masked array" if alone else "list of masked arrays"
-        whole = name if alone else f"np.ma.stack({name})"
+        way = f"with {name}.filled(np.ma.median({name}))" if alone else "each by its own filled"
         raise ValueError(
             f"{name} is a {kind} with {n_masked} masked values, and every value is used; fill "
-            f"them first, for instance with {whole}.filled(np.ma.median({whole}))."
+            f"them first, for instance {way}."
         )
+
+
+def _count_masked(X):
+    if isinstance(X, (list, tuple)):
+        deep = [part for part in X if isinstance(part, (list, tuple, np.ma.MaskedArray))]
+        return sum(map(_count_masked, deep))
+    return np.ma.count_masked(X) if isinstance(X, np.ma.MaskedArray) else 0
 
 
 @contextmanager

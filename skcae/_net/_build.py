@@ -72,6 +72,7 @@ def build_optimizer(optimizer: type, groups: tuple, arguments: dict, device):
         value, may_be_none = arguments[name], name in AUTOMATIC
         if not isinstance(value, bool | np.bool_) and not (may_be_none and value is None):
             raise ValueError(f"optimizer__{name}={value!r} is no bool; pass one.")
+        arguments[name] = value if value is None else bool(value)  # of NumPy's
     if of_torch and arguments.get("maximize"):
         raise ValueError("optimizer__maximize=True makes the loss grow; leave it out.")
     weight = nn.Parameter(torch.zeros(2, 2, device=device))

@@ -17,14 +17,6 @@ def cosine(share: float) -> float:
     return (1 + math.cos(math.pi * share)) / 2
 
 
-def mean_of(schedule):
-    """The constant factor that a stream has, which knows no share of its steps."""
-    mean = sum(schedule((i + 0.5) / N_SHARES) for i in range(N_SHARES)) / N_SHARES
-    return lambda share: mean
-
-
-# Shares at which a schedule is averaged.
-N_SHARES = 100
 # The factor of the learning rate after the share in [0, 1) of all steps.
 LR_SCHEDULES = {"one_cycle": one_cycle, "cosine": cosine, "constant": None}
 OPTIMIZERS = {

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ._layers import linear
+
 # Reconstructions that go to logits are kept this far from 0 and 1.
 LOGIT_MARGIN = 0.02
 
@@ -44,17 +46,18 @@ class LinearPath(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """``(n, n_components)``, in single precision."""
         with torch.autocast(x.device.type, enabled=False):
-            return (x.float().flatten(1) - self.mean) @ self.components.T
+            return linear(x.float().flatten(1) - self.mean, self.components)
 
     def decode(self, z: Tensor) -> Tensor:
         """``(n, n_channels, *spatial_shape)``, in single precision."""
         with torch.autocast(z.device.type, enabled=False):
-            x = (z.float() @ self.components + self.mean).unflatten(1, self.shape)
+            x = linear(z.float(), self.components.T) + self.mean
+            x = x.unflatten(1, self.shape)
         return torch.logit(x.clamp(LOGIT_MARGIN, 1 - LOGIT_MARGIN)) if self.logits else x
 
-    def join(self, linear: Tensor, own: Tensor) -> Tensor:
+    def join(self, straight: Tensor, own: Tensor) -> Tensor:
         """What the path gives and what the layers give, by their share, together."""
-        return linear + self.share * own
+        return straight + self.share * own
 
 
 def scale_last_layer_(layers: nn.Module, factor: float) -> None:
