@@ -7,8 +7,8 @@ from scipy.stats import t
 
 # The share of new normal samples that `contamination="auto"` lets be called outliers.
 FALSE_ALARM_RATE = 0.05
-# So many scores beyond a threshold, and it is found by counting; of fewer in all nothing is said
-# of their distribution.
+# So many scores beyond a threshold are enough to find it by counting; of fewer scores than so many
+# in all no distribution is known.
 N_BEYOND, FEWEST = 20, 10
 
 
@@ -38,7 +38,7 @@ def expected_threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
     if n < FEWEST or not np.isfinite(scores).all():
         return counted
     rate = min(false_alarm_rate, N_BEYOND / n)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         limit = _prediction_limit(scores, rate)
     if not np.isfinite(limit):
         return counted
@@ -46,6 +46,7 @@ def expected_threshold(scores, false_alarm_rate=FALSE_ALARM_RATE):
 
 
 def _prediction_limit(scores, rate):
+    """What one anomaly score more exceeds with the probability ``rate``."""
     spread = np.std(scores)
     if not spread:
         return float(scores[0])

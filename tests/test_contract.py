@@ -27,6 +27,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import skcae
 from skcae import ConditionalConvVAE, ConvAutoencoder, DenoisingConvAutoencoder
+from skcae._thresholds import expected_threshold
 
 
 @pytest.fixture
@@ -138,6 +139,8 @@ def test_contamination_is_the_share_of_outliers_in_the_training_data(make, X, co
 def test_automatic_offset_lets_one_in_twenty_pass(make, X):
     ae = make(contamination="auto").fit(X)
     assert len(ae.expected_scores_) == 80
+    limit = expected_threshold(ae.expected_scores_, 0.05)
+    assert ae.offset_ == pytest.approx(limit, rel=1e-12)  # they are added up in another order
     assert 0.01 < (ae.expected_scores_ > -ae.offset_).mean() < 0.1
     assert ae.threshold() == ae.offset_
     assert ae.threshold(0.2) > ae.offset_ > ae.threshold(0.01)

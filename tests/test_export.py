@@ -99,14 +99,12 @@ def test_a_module_shares_nothing_and_can_be_copied(fitted):
     assert not any(value.requires_grad for value in module.parameters())
 
 
-@pytest.mark.skipif(
-    torch.__version__.startswith("2.5."),
-    reason="torch.export of torch 2.5 raises a TypeError where a module slices a Sequential",
-)
+@pytest.mark.filterwarnings("ignore:.*get_attr.*Node:UserWarning")  # torch 2.5, of its own graphs
 def test_a_module_is_exported_by_torch_for_any_number_of_samples(digits_as_bytes):
     tensors = [torch.from_numpy(values) for values in digits_as_bytes]
     module = fit(ConditionalConvVAE, *digits_as_bytes).to_module("codes")
-    shapes = {0: torch.export.Dim("n", min=1)}, {0: torch.export.Dim("n", min=1)}
+    n = torch.export.Dim("n", min=1, max=1000)
+    shapes = {0: n}, {0: n}
     few = tuple(values[:3] for values in tensors)
     program = torch.export.export(module, few, dynamic_shapes=shapes, strict=False)
     for n in (1, N):

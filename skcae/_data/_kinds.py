@@ -52,9 +52,10 @@ def refuse_masked(X, name):
 
 
 def _count_masked(X):
+    """Masked values; of a list that begins with a number there is nothing to look at."""
     if isinstance(X, (list, tuple)):
-        deep = [part for part in X if isinstance(part, (list, tuple, np.ma.MaskedArray))]
-        return sum(map(_count_masked, deep))
+        holds_more = len(X) > 0 and isinstance(X[0], (list, tuple, np.ndarray))
+        return sum(map(_count_masked, X)) if holds_more else 0
     return np.ma.count_masked(X) if isinstance(X, np.ma.MaskedArray) else 0
 
 

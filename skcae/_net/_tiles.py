@@ -1,5 +1,6 @@
 """The only loop over rows: windows of stored arrays, tiles that keep rows apart, and ``out``."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cached_property, partial
@@ -13,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from .._data._stored import Stored, prefetched, rows_in_window, slices
 from .._data._validation import is_foreign
 from .._threads import one_thread
-from ..modules._layers import linear
+from ..modules._layers import initialize_, linear
 from ..scores import SCORES
 from ._batches import to_tensor
 from ._build import OWN_NETWORKS
@@ -52,24 +53,28 @@ class Tiling:
         return map_rows(function, X, *others, **options, out=out)
 
     @cached_property
-    def few_(self):
+    def small_tile_size_(self):
         """Samples in a tile of a few rows: ``FEW``, if a small tile changes no bit.
 
-        It does with one row; whether it does with ``FEW`` is tried, for the convolutions are
-        torch's and the processor's.
+        A tile of one row does; whether one of ``FEW`` does is up to the convolutions of torch and
+        of the processor. So it is tried, on a copy whose weights are drawn anew: what a trained
+        one gives may hide a layer.
         """
         whole, on_cpu = self.tile_size_, torch.device(self.device).type == "cpu"
         if self._runs_foreign_layers or not on_cpu or not FEW < whole <= TILES["convolutional"][0]:
             return whole
         generator = torch.Generator().manual_seed(0)
+        network = initialize_(copy.deepcopy(self.network), generator).train(False)
         x = self.layout.fold(torch.randn(whole, self.layout.n_features, generator=generator))
+        n_classes = getattr(self, "n_classes", 0)
+        labels = [x.new_zeros(whole, n_classes)] if n_classes else []
         with one_thread(), torch.inference_mode():
-            same = torch.equal(self.output(x[:FEW]), self.output(x)[:FEW])
-        return FEW if same else whole
+            in_whole, alone = network(x, *labels), network(x[:FEW], *(y[:FEW] for y in labels))
+        return FEW if torch.equal(alone, in_whole[:FEW]) else whole
 
     def _pad(self, rows: np.ndarray) -> Tensor:
         """Rows on the device, repeated up to the size of a tile."""
-        size = self.few_ if len(rows) <= FEW else self.tile_size_
+        size = self.small_tile_size_ if len(rows) <= FEW else self.tile_size_
         return to_tensor(pad_rows(rows, size), self.device)
 
 

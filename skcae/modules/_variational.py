@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._layers import choose, flatten
 from ._networks import Autoencoder, Decoder, join
@@ -88,13 +88,12 @@ class VariationalAutoencoder(Autoencoder):
         if self.n_labels_in:
             x = join(x, y)
         if self.convolutional:
-            h = encoder.stages[:-1](x)
-            mean, logvar = flatten(encoder.stages[-1](h)), flatten(self.logvar(h))
-            features = None
+            h, last = _all_but_the_last(encoder.stages, x)
+            mean, logvar, features = flatten(last(h)), flatten(self.logvar(h)), None
         else:
             features = encoder.stages(x)
-            h = encoder.dense[:-1](flatten(features))
-            mean, logvar = encoder.dense[-1](h), self.logvar(h)
+            h, last = _all_but_the_last(encoder.dense, flatten(features))
+            mean, logvar = last(h), self.logvar(h)
         moments = encoder.code_activation(mean), logvar.clamp(*LOGVAR_RANGE)
         return moments, features if len(encoder.stages) else None
 
@@ -103,3 +102,11 @@ class VariationalAutoencoder(Autoencoder):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, y)[0], y)
+
+
+def _all_but_the_last(layers: nn.Sequential, x: Tensor) -> tuple[Tensor, nn.Module]:
+    """What the layers before the last one give, and that one. Torch 2.5 exports no slices."""
+    *before, last = layers
+    for layer in before:
+        x = layer(x)
+    return x, last
