@@ -14,6 +14,7 @@ import argparse
 import ast
 import contextlib
 import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -105,9 +106,10 @@ def run_page(path, seed, fast):
 
 def hurry():
     for name in skcae.__all__:
-        defaults = getattr(getattr(getattr(skcae, name), "__init__", None), "__kwdefaults__", None)
-        if defaults:
+        init = inspect.unwrap(getattr(getattr(skcae, name), "__init__", None))
+        if defaults := getattr(init, "__kwdefaults__", None):
             defaults |= {key: FAST[key] for key in defaults.keys() & FAST.keys()}
+    assert skcae.ConvAutoencoder().max_epochs == 1
 
 
 def run_alone(path, options):
