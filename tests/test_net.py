@@ -1,6 +1,7 @@
 """Training: the loop itself, schedules, early stopping, callbacks, divergence."""
 
 import copy
+import math
 import pickle
 import warnings
 
@@ -121,6 +122,21 @@ def test_an_optimizer_that_calls_a_closure(X):
         contamination=0.1, random_state=0,
     ).fit(X)  # fmt: skip
     assert ae.loss_curve_[-1] < 0.6 * ae.loss_curve_[0]
+
+
+@pytest.mark.parametrize("given", [None, math.nan, math.inf, -0.5, "half", [0.5, 0.5]])
+def test_a_schedule_that_gives_no_factor_is_told(given, X):
+    ae = ConvAutoencoder(4, hidden_channels=(4,), lr_schedule=lambda share: given)
+    with pytest.raises(ValueError, match=r"lr_schedule gave .* for the share 0 of the steps"):
+        ae.fit(X)
+    assert not hasattr(ae, "net_")
+
+
+@pytest.mark.parametrize("factor", [1, np.float32(0.5), torch.tensor(0.5), 0])
+def test_a_schedule_may_give_any_number(factor, X):
+    ConvAutoencoder(
+        4, hidden_channels=(4,), max_epochs=1, lr_schedule=lambda share: factor, random_state=0
+    ).fit(X)
 
 
 @pytest.mark.parametrize("schedule", [*LR_SCHEDULES, lambda t: 1 - t])

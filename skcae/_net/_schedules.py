@@ -17,6 +17,21 @@ def cosine(share: float) -> float:
     return (1 + math.cos(math.pi * share)) / 2
 
 
+def factor_at(schedule, share: float) -> float:
+    """What a schedule gives, a user's too, which is told where it is no factor."""
+    given = schedule(share)
+    try:
+        factor = float(given)
+    except (TypeError, ValueError, RuntimeError):
+        factor = math.nan
+    if not 0 <= factor < math.inf:
+        raise ValueError(
+            f"lr_schedule gave {given!r} for the share {share:.3g} of the steps; it has to return "
+            f"the factor of learning_rate there, a number from 0 up."
+        )
+    return factor
+
+
 # The factor of the learning rate after the share in [0, 1) of all steps.
 LR_SCHEDULES = {"one_cycle": one_cycle, "cosine": cosine, "constant": None}
 OPTIMIZERS = {

@@ -15,6 +15,7 @@ from ..losses import Likelihood
 from ._batches import Rows, split_batches, to_device
 from ._compiled import compile_methods
 from ._distributed import average_gradients, broadcast_buffers, rank_and_size, sum_over_processes
+from ._schedules import factor_at
 from ._skorch import StopTraining
 
 # Share of the steps after which the worst of each batch are left out; rows on which the end of a
@@ -158,9 +159,9 @@ class Trainer:
         """Begin a step: set the learning rate; the share of the steps that is done."""
         share = self.step / self.n_steps
         if self.schedule is not None:
-            groups = self.net.optimizer_.param_groups
+            groups, factor = self.net.optimizer_.param_groups, factor_at(self.schedule, share)
             for group, base in zip(groups, self.base_rates, strict=True):
-                group["lr"] = base * self.schedule(share)
+                group["lr"] = base * factor
         self.step += 1
         return 1.0 if self.streaming else share
 
