@@ -951,3 +951,17 @@ def test_missing_matplotlib(ae, X, monkeypatch):
     ):
         with pytest.raises(ImportError, match="requires matplotlib"):
             call()
+
+
+@pytest.mark.parametrize("width", [3.4, 5.5, 8])
+def test_a_legend_of_scores_fits_the_width_of_its_figure(width):
+    rng = np.random.default_rng(0)
+    figure, ax = plt.subplots(figsize=(width, 4.2), layout="constrained")
+    display = ScoreDisplay.from_predictions(
+        rng.normal(size=100), np.repeat([0, 1], 50), expected_scores=rng.normal(size=100),
+        threshold=-2.0, target_names=["normal", "zero"], ax=ax,
+    )  # fmt: skip
+    figure.canvas.draw()
+    legend = display.legend_.get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= figure.bbox.width

@@ -10,6 +10,8 @@ from ._common import PALETTE, class_names, fitted_autoencoder, new_axes
 # Shares of normal samples that the upper axis names, the least distance between two of them as a
 # share of its length, and how many interquartile ranges of normal scores are drawn below them.
 RATES, LEAST_DISTANCE, N_RANGES = (0.5, 0.1, 0.01, 0.001), 0.09, 8
+# Inches that the axes need for a legend of two columns.
+TWO_COLUMNS = 3.5
 
 
 class ScoreDisplay:
@@ -144,11 +146,12 @@ class ScoreDisplay:
 
     def _name_histograms(self):
         """A legend below the axes, where it hides nothing."""
+        width = self.ax_.get_position().width * self.figure_.get_figwidth()
         return self.ax_.legend(
             loc="upper center",
             bbox_to_anchor=(0.5, 0.0),
             borderaxespad=3.6,  # ems, for the ticks and the label
-            ncols=2,
+            ncols=2 if width >= TWO_COLUMNS else 1,
             frameon=False,
         )
 
