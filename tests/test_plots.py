@@ -953,10 +953,12 @@ def test_missing_matplotlib(ae, X, monkeypatch):
             call()
 
 
+@pytest.mark.parametrize("within", [False, True])
 @pytest.mark.parametrize("width", [3.4, 5.5, 8])
-def test_a_legend_of_scores_fits_the_width_of_its_figure(width):
+def test_a_legend_of_scores_fits_the_width_of_its_figure(width, within):
     rng = np.random.default_rng(0)
-    figure, ax = plt.subplots(figsize=(width, 4.2), layout="constrained")
+    figure = plt.figure(figsize=(2 * width if within else width, 4.2), layout="constrained")
+    ax = (figure.subfigures(1, 2)[0] if within else figure).subplots()
     display = ScoreDisplay.from_predictions(
         rng.normal(size=100), np.repeat([0, 1], 50), expected_scores=rng.normal(size=100),
         threshold=-2.0, target_names=["normal", "zero"], ax=ax,
@@ -964,4 +966,4 @@ def test_a_legend_of_scores_fits_the_width_of_its_figure(width):
     figure.canvas.draw()
     legend = display.legend_.get_window_extent()
     assert legend.x0 >= 0
-    assert legend.x1 <= figure.bbox.width
+    assert legend.x1 <= ax.figure.bbox.x1

@@ -146,7 +146,7 @@ class ScoreDisplay:
 
     def _name_histograms(self):
         """A legend below the axes, where it hides nothing."""
-        width = self.ax_.get_position().width * self.figure_.get_figwidth()
+        width = self.ax_.bbox.width / self.figure_.dpi  # of a subfigure, too
         return self.ax_.legend(
             loc="upper center",
             bbox_to_anchor=(0.5, 0.0),
