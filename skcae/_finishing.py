@@ -8,7 +8,6 @@ from ._net._start import start_at_components
 from ._net._trimming import n_kept
 from ._private import safe_indexing
 from ._thresholds import FALSE_ALARM_RATE, expected_threshold, threshold
-from .densities import EXTREME, SHARE_EXTREME
 
 # Scores that are kept; rows from which a view is learned.
 N_SCORES, N_VIEW = 1000, 200
@@ -173,13 +172,8 @@ def _others(part, n):
 
 
 def _moments(scores):
-    """Mean and standard deviation of those that are finite, but for few extreme ones."""
+    """Mean and standard deviation of those that are finite."""
     scores = scores[np.isfinite(scores)]
-    if len(scores):
-        far = np.abs(scores - np.median(scores))
-        extreme = far > EXTREME * np.median(far)
-        if extreme.sum() <= max(1, SHARE_EXTREME * len(far)):
-            scores = scores[~extreme]
     return (scores.mean(), scores.std()) if len(scores) else (0.0, 0.0)
 
 

@@ -25,9 +25,6 @@ MOST_STEPS, SMALLEST_GAIN, MOST_MOVES, SMALLEST_MOVE = 10, 1e-2, 300, 1e-4
 # Deviations below this share of the largest are rounding, and are not blown up.
 SMALLEST_SCALE = 1e-5
 SMALLEST_DEVIATION = 1e-8
-# Extreme samples are farther from the median than so many times half of all are, and at most such
-# a share: more are a kind of their own.
-EXTREME, SHARE_EXTREME = 10.0, 0.01
 
 
 class Density:
@@ -38,11 +35,7 @@ class Density:
     """
 
     def fit(self, *features: Tensor) -> Self:
-        """Learn from features ``(n, n_features)`` of normal samples, in double precision.
-
-        Few samples that are extreme in one of the features do not count.
-        """
-        features = _without_extremes(features)
+        """Learn from features ``(n, n_features)`` of normal samples, in double precision."""
         self.means = [part.mean(0) for part in features]
         self.axes = [_axes(part - part.mean(0)) for part in features]
         return self._fit(self._reduce(features))
@@ -99,18 +92,6 @@ def _convert(value: Any, function: Callable[[Any], Any], kind: Any) -> Any:
     if isinstance(value, list):
         return [_convert(item, function, kind) for item in value]
     return function(value) if isinstance(value, kind) else value
-
-
-def _without_extremes(features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The features of all samples but a few extreme ones, which would make all others alike."""
-    usual = torch.ones(len(features[0]), dtype=torch.bool, device=features[0].device)
-    for part in features:
-        median = part.sort(0).values[(len(part) - 1) // 2]  # deterministic on a GPU, too
-        far = torch.linalg.vector_norm(part - median, dim=1)
-        extreme = far > EXTREME * far.median()
-        if far.median() > 0 and extreme.sum() <= SHARE_EXTREME * len(far):
-            usual &= ~extreme
-    return tuple(part[usual] for part in features)
 
 
 def _axes(centred: Tensor) -> Tensor:
@@ -202,7 +183,7 @@ class Mixture(Density):
         The standardization stays. Statistics are added up as in stepwise EM (Cappe and Moulines,
         2009): no earlier sample is needed.
         """
-        values = self._reduce(_without_extremes(features))
+        values = self._reduce(features)
         k, d = self.offset.shape
         factors = self.factors.unflatten(0, (k, d)).transpose(1, 2)
         inverse = torch.linalg.inv(factors)
@@ -361,7 +342,7 @@ class Neighbors(Mahalanobis):
 
     def update(self, n_known: int, *features: Tensor) -> None:
         """Take in more samples, beside the newest ``n_known``; the whitening stays."""
-        new = linear(self._reduce(_without_extremes(features)), self.whitening)
+        new = linear(self._reduce(features), self.whitening)
         self.known = torch.cat([self.known[-n_known:], new])
         self.squares = (self.known**2).sum(1)
 

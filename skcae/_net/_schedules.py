@@ -22,7 +22,7 @@ def factor_at(schedule, share: float) -> float:
     given = schedule(share)
     try:
         factor = float(given)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         factor = math.nan
     if not 0 <= factor < math.inf:
         raise ValueError(
