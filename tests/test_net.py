@@ -124,7 +124,7 @@ def test_an_optimizer_that_calls_a_closure(X):
     assert ae.loss_curve_[-1] < 0.6 * ae.loss_curve_[0]
 
 
-@pytest.mark.parametrize("given", [None, math.nan, math.inf, -0.5, "half", [0.5, 0.5]])
+@pytest.mark.parametrize("given", [None, math.nan, math.inf, 10**400, -0.5, "half", [0.5, 0.5]])
 def test_a_schedule_that_gives_no_factor_is_told(given, X):
     ae = ConvAutoencoder(4, hidden_channels=(4,), lr_schedule=lambda share: given)
     with pytest.raises(ValueError, match=r"lr_schedule gave .* for the share 0 of the steps"):
