@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from torch.nn import Module
 
 from ._calibration import splits
-from ._data._extremes import warn_few
+from ._data._extremes import leave_out_far, warn_few
 from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
 from ._data._scaling import Scaling
@@ -71,16 +71,13 @@ class Fitting(Finishing):
             parts = self._split(rows, target)
             own, folds = (parts[0][0], []) if self._holds_out() else (None, parts)
             earlier = getattr(self, "net_", None) if self.warm_start else None
+            own, scaling = self._learn_units(rows, target, layout, own)
             own_rows, own_target = take_rows(rows, own), take_target(target, own)
             observers = observe(self, X, y, lambda net: self._view(net, own_rows, own_target))
-            whole = self._loss().unit_interval  # the unit of all rows, held-out ones too
-            scaling = self._scale(
-                rows if whole else own_rows, target if whole else own_target, layout
-            )
-            warn_few(own_rows, layout, scaling, own)
             net, unseen = self._train(own_rows, own_target, layout, scaling, observers, earlier)
             vars(self).update(self._finish(net, unseen, own_rows, own_target, rows))
-            nets = [self._train_fold(rows, target, layout, index, net) for index, _ in folds]
+            indices = [index if own is None else np.intersect1d(index, own) for index, _ in folds]
+            nets = [self._train_fold(rows, target, layout, index, net) for index in indices]
             self._calibrate(nets or [net], [take_rows(rows, index) for _, index in parts])
         return self
 
@@ -98,9 +95,10 @@ class Fitting(Finishing):
             if own is not None and not len(own):  # a chunk of few rows, all of them held out
                 self._calibrate([earlier], held_out, streaming=True)
                 return self
+            own, scaling = self._learn_units(
+                rows, target, layout, own, earlier and earlier.scaling
+            )
             rows, target = take_rows(rows, own), take_target(target, own)
-            scaling = self._scale(rows, target, layout, earlier and earlier.scaling)
-            warn_few(rows, layout, scaling, own)
             net, unseen = self._train(rows, target, layout, scaling, (), earlier, streaming=True)
             learned = self._finish(net, unseen, rows, target, everything, earlier, streaming=True)
             vars(self).update(learned)
@@ -156,6 +154,29 @@ class Fitting(Finishing):
     def _holds_out(self):
         """Whether a share of the samples is held out to calibrate on."""
         return self.calibration is not None and not isinstance(self.calibration, Integral)
+
+    def _learn_units(self, rows, target, layout, own, earlier=None):
+        """Indices of the rows to learn from, and the units of the data.
+
+        A few rows far from all others are left out, unless the loss says what values there are.
+        """
+        own_rows, own_target = take_rows(rows, own), take_target(target, own)
+        if self._loss().unit_interval:  # one unit for all rows, held-out ones too
+            scaling = self._scale(rows, target, layout, earlier)
+        else:
+            scaling = self._scale(own_rows, own_target, layout, earlier)
+            of_these = scaling if earlier is None else Scaling().updated(own_rows, layout)
+            kept = leave_out_far(own_rows, layout, of_these, own)
+            if kept is not None:
+                own = kept if own is None else own[kept]
+                own_rows, own_target = take_rows(rows, own), take_target(target, own)
+                scaling = self._scale(own_rows, own_target, layout, earlier)
+        self._check_units(own_rows, own_target, layout, scaling, own)
+        return own, scaling
+
+    def _check_units(self, rows, target, layout, scaling, numbers):
+        """What of the rows to learn from, with these numbers, cannot be meant."""
+        warn_few(rows, layout, scaling, numbers)
 
     def _scale(self, rows, target, layout, earlier=None):
         """The units of the data; those of an earlier chunk are brought up to date."""

@@ -954,16 +954,27 @@ def test_missing_matplotlib(ae, X, monkeypatch):
 
 
 @pytest.mark.parametrize("within", [False, True])
-@pytest.mark.parametrize("width", [3.4, 5.5, 8])
-def test_a_legend_of_scores_fits_the_width_of_its_figure(width, within):
+@pytest.mark.parametrize(
+    ("width", "size", "names", "n_columns"),
+    [
+        (3.4, 10, ["normal", "zero"], 1),
+        (4.6, 10, ["normal machine", "broken bearing"], 1),
+        (5.5, 10, ["normal", "zero"], 2),
+        (5.5, 14, ["normal", "zero"], 1),
+        (8, 10, ["normal machine", "broken bearing"], 2),
+    ],
+)
+def test_a_legend_of_scores_fits_the_width_of_its_figure(width, size, names, n_columns, within):
     rng = np.random.default_rng(0)
-    figure = plt.figure(figsize=(2 * width if within else width, 4.2), layout="constrained")
-    ax = (figure.subfigures(1, 2)[0] if within else figure).subplots()
-    display = ScoreDisplay.from_predictions(
-        rng.normal(size=100), np.repeat([0, 1], 50), expected_scores=rng.normal(size=100),
-        threshold=-2.0, target_names=["normal", "zero"], ax=ax,
-    )  # fmt: skip
-    figure.canvas.draw()
-    legend = display.legend_.get_window_extent()
-    assert legend.x0 >= 0
-    assert legend.x1 <= ax.figure.bbox.x1
+    with plt.rc_context({"font.size": size}):
+        figure = plt.figure(figsize=(2 * width if within else width, 4.2), layout="constrained")
+        host = figure.subfigures(1, 2)[0] if within else figure
+        display = ScoreDisplay.from_predictions(
+            rng.normal(size=100), np.repeat([0, 1], 50), expected_scores=rng.normal(size=100),
+            threshold=-2.0, target_names=names, ax=host.subplots(),
+        )  # fmt: skip
+        figure.canvas.draw()
+        legend = display.legend_.get_window_extent()
+    assert display.legend_._ncols == n_columns
+    assert legend.x0 >= host.bbox.x0
+    assert legend.x1 <= host.bbox.x1

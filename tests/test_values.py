@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import ESTIMATORS, having
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
 from skcae._data import _stored
-from skcae._data._extremes import warn_few
+from skcae._data._extremes import leave_out_far, warn_few
 from skcae._data._layout import Layout
 from skcae._data._ranges import warn_other_unit
 from skcae._data._scaling import Scaling
@@ -269,6 +270,89 @@ def test_two_hot_pixels_of_many(images):
         ConvAutoencoder(**SMALL, calibration=0.2).fit(X)
 
 
+def left_out(X, layout=None):
+    """Rows that a fit leaves out."""
+    layout = layout or Layout((X.shape[1],))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = leave_out_far(X, layout, Scaling().updated(X, layout))
+    return [] if kept is None else sorted(set(range(len(X))) - set(kept))
+
+
+def fit_with_and_without(ae, X, rows, target=None, calls=("fit",)):
+    """An estimator fitted to all rows, which it tells, and another to those that are meant."""
+    meant = np.setdiff1d(np.arange(len(X)), rows)
+    fits = []
+    for index in np.arange(len(X)), meant:
+        fits.append(clone(ae))
+        name = "y" if isinstance(ae, ConditionalConvVAE) else "target"
+        options = {} if target is None else {name: target[index]}
+        with warnings.catch_warnings(record=True) as record:
+            warnings.simplefilter("always")
+            for call in calls:
+                getattr(fits[-1], call)(X[index], **options)
+        texts = [str(warning.message) for warning in record]
+        told = [text for text in texts if "left out of the fit" in text]
+        assert len(told) == (len(calls) if len(index) == len(X) else 0), texts
+        assert all(f"at row {rows[0]}, where" in text for text in told)
+    return fits, meant
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("calls", [("fit",), ("partial_fit", "partial_fit")])
+@pytest.mark.parametrize(("value", "dtype"), [(65535, "u2"), (100, "f8"), (-9999, "i4")])
+def test_a_hot_pixel_changes_nothing(cls, calls, value, dtype, images):
+    X = images.astype(dtype)
+    X[17, 2, 3] = 100 * value if dtype == "f8" else value
+    labels = np.arange(64) % 3
+    target = {ConditionalConvVAE: labels, DenoisingConvAutoencoder: images}.get(cls)
+    (ae, without), _ = fit_with_and_without(cls(**SMALL), X, [17], target, calls)
+    np.testing.assert_array_equal(ae.transform(images), without.transform(images))
+    np.testing.assert_array_equal(ae.score_samples(images), without.score_samples(images))
+    assert ae.offset_ == without.offset_
+    assert ae.predict(X)[17] == -1
+
+
+def test_hot_pixels_of_any_share_and_place():
+    rng = np.random.default_rng(0)
+    for n, n_rows in ((20, 1), (130, 2), (600, 12)):
+        X = rng.normal(size=(n, 64)).cumsum(1)
+        rows = sorted(rng.permutation(n)[:n_rows])
+        for value in 1e3, -1e4, 1e30:
+            Y = X.copy()
+            Y[rows, rng.integers(0, 64, n_rows)] = value
+            assert left_out(Y) == rows
+            assert left_out(np.concatenate([X, Y], 1), Layout((2, 64), 0)) == rows
+        assert left_out(np.where(np.isin(np.arange(n), rows)[:, None], 255 * X, X)) == rows
+        Y[: n // 20 + 1] = 1e30  # more than a few
+        assert left_out(Y) == []
+    X[0] = 1e5
+    assert left_out(X[:20]) == [0]
+    assert left_out(X[:19]) == []
+
+
+@pytest.mark.parametrize("calibration", [0.2, 3])
+def test_a_hot_pixel_is_in_no_fold(calibration, images):
+    X = np.concatenate([images, images[:, ::-1]]).astype(float)
+    X[[17, 90], 2, 3] = 1e6
+    with pytest.warns(UserWarning, match=r"of 1\d\d rows of X (is|are) left out of the fit"):
+        ae = ConvAutoencoder(**SMALL, calibration=calibration).fit(X)
+    for net, _ in ae.calibration_.parts:
+        assert net.scaling.seen.high < 1e3
+    assert ae.calibration_.n_samples == (128 if calibration == 3 else ae.calibration_.n_samples)
+    assert (ae.p_values(X)[[17, 90]] < 0.1).all()
+
+
+def test_a_hot_pixel_of_a_stored_array(monkeypatch, tmp_path, images):
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.uint16, (64, 8, 8))
+    X[:] = images
+    X[17, 2, 3] = 65535
+    monkeypatch.setattr(_stored, "WHOLE", 0)
+    (ae, without), _ = fit_with_and_without(ConvAutoencoder(**SMALL), X, [17])
+    assert ae.net_.scaling == without.net_.scaling
+    np.testing.assert_array_equal(ae.transform(X), without.transform(X))
+
+
 def test_values_that_stand_for_missing_ones():
     rng = np.random.default_rng(0)
     X = 15 + 10 * rng.normal(size=(300, 100))
@@ -336,6 +420,15 @@ def test_honest_data_have_no_few_values_of_much_variance(digits):
         "one row": rng.lognormal(0, 3, (1, 64)),
     }
     assert {name: text for name, X in honest.items() if (text := told(X))} == {}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        for n in 20, 100, 1000:
+            honest |= {f"t {df} {n} {seed}": rng.standard_t(df, (n, 16)) for df in (2, 3)}
+            honest |= {f"lognormal {s} {n} {seed}": rng.lognormal(0, s, (n, 16)) for s in (1, 3)}
+            loud = rng.lognormal(0, 2, (n, 1))
+            honest[f"loud {n} {seed}"] = loud * rng.normal(size=(n, 16))
+    found = [name for name, X in honest.items() if left_out(X)]
+    assert len(found) <= 2, found  # of 300 with heavy tails
 
 
 # Precision --------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""A few values that make up the variance: hot pixels, and numbers that stand for missing ones."""
+"""A few values far from all others: hot pixels, and numbers that stand for missing ones."""
 
 import numpy as np
 
 from .._warnings import warn
-from ._stored import Stored, subsample
+from ._stored import Stored, blocks, subsample
 
 # Few is at most this share of the values, too much for them this share of the variance. Values
 # farther out than so many standard deviations are looked at, of at most so many values.
@@ -13,9 +13,80 @@ MOST = 0.9
 # So many times farther out than all others they must be: in some rows or always at the same
 # place, or anywhere; and by this factor more than the others stand out among themselves.
 GAP, GAP_ANYWHERE, GAP_OF_TAILS = 10, 30, 3
+# Rows with such values are left out if they are at most this share, of so many rows at least, and
+# if their gap is so many mean excesses of the others' tail.
+FEW_ROWS, FEWEST_ROWS, N_EXCESSES = 0.02, 20, 7
 # One value that many have, as -9999 for a missing one: at most this share, and so many ranges of
 # all others away from them.
 MANY, GAP_OF_MANY = 0.5, 30
+
+
+def leave_out_far(rows, layout, scaling, numbers=None):
+    """Indices of the rows to learn from, told; None for all.
+
+    Left out are a few rows in which a value of a channel is ``GAP`` times as far from the middle
+    as any in the other rows. ``numbers`` are those of the rows for the user, who gave more.
+    """
+    n, channels = len(rows), zip(scaling.shift, scaling.variance, strict=True)
+    most = max(1, int(FEW_ROWS * n))
+    may = any(_may_be_far(scaling.seen, *channel, most / n) for channel in channels)
+    if n < FEWEST_ROWS or not may:
+        return None
+    low, high = [], []
+    for block in blocks(rows):
+        parts = [x.reshape(len(block), -1) for x in layout.channels_of(block)]
+        low.append(np.stack([x.min(1) for x in parts]).astype(float))
+        high.append(np.stack([x.max(1) for x in parts]).astype(float))
+    low, high = np.concatenate(low, 1), np.concatenate(high, 1)
+    far = [_far_rows(*column, most) for column in zip(low, high, strict=True)]
+    left_out = np.unique(np.concatenate(far))
+    if not 0 < len(left_out) <= most:
+        return None
+    kept = np.setdiff1d(np.arange(n), left_out)
+    channel, row = next((i, rows[0]) for i, rows in enumerate(far) if len(rows))
+    ends = low[channel, row], high[channel, row]
+    value = max(ends, key=lambda end: abs(end - low[channel, kept].min()))
+    warn(
+        f"{len(left_out)} of {n} rows of X {'is' if len(left_out) == 1 else 'are'} left out of "
+        f"the fit, with values far from all others, the farthest {value:g} at row "
+        f"{row if numbers is None else numbers[row]}, where the other rows have values from "
+        f"{low[channel, kept].min():g} to {high[channel, kept].max():g}. If the values stand for "
+        f"missing ones, replace them, for instance by the median; if they are meant, bring them "
+        f"nearer, for instance with np.clip or a logarithm."
+    )
+    return kept
+
+
+def _may_be_far(seen, mean, variance, share):
+    """Whether the farthest value may be one of the share of rows that may be left out.
+
+    They, and the others, which are ``GAP`` times nearer, can have no more variance than this; a
+    third is for the distance of the mean from the middle.
+    """
+    farthest = max(seen.high - mean, mean - seen.low)
+    return 4 / 3 * farthest**2 * (1 / GAP**2 + share) >= variance > 0
+
+
+def _far_rows(low, high, most):
+    """At most so many rows far beyond the others, the farthest first, from the ends of all.
+
+    Distances are from the middle of a typical row. The others have to vary, and to have no tail
+    that may reach so far: if the logarithms of distances have an exponential one, the gap exceeds
+    ``N_EXCESSES`` times its mean excess over the median with probability ``exp(-N_EXCESSES)``.
+    """
+    middle = np.median(low + high) / 2
+    distance = np.maximum(high - middle, middle - low)
+    order = np.argsort(-distance)
+    far = distance[order]
+    for n in np.flatnonzero(far[:most] >= GAP * far[1 : most + 1])[::-1] + 1:
+        others = order[n:]
+        if low[others].min() < high[others].max():
+            tail = far[n : n + (len(others) + 1) // 2]
+            with np.errstate(divide="ignore"):
+                excess = np.log(tail / tail[-1]).mean()
+            if np.log(far[n - 1] / far[n]) > N_EXCESSES * excess:
+                return order[:n]
+    return order[:0]
 
 
 def warn_few(rows, layout, scaling, numbers=None):

@@ -10,8 +10,8 @@ from ._common import PALETTE, class_names, fitted_autoencoder, new_axes
 # Shares of normal samples that the upper axis names, the least distance between two of them as a
 # share of its length, and how many interquartile ranges of normal scores are drawn below them.
 RATES, LEAST_DISTANCE, N_RANGES = (0.5, 0.1, 0.01, 0.001), 0.09, 8
-# Inches that the axes need for a legend of two columns.
-TWO_COLUMNS = 3.5
+# The share of a figure's width that a legend of two columns may take.
+TWO_COLUMNS = 0.9
 
 
 class ScoreDisplay:
@@ -145,15 +145,19 @@ class ScoreDisplay:
         self.histograms_.append(self.ax_.stairs(counts / len(scores), edges, label=name, **style))
 
     def _name_histograms(self):
-        """A legend below the axes, where it hides nothing."""
-        width = self.ax_.bbox.width / self.figure_.dpi  # of a subfigure, too
-        return self.ax_.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0.0),
-            borderaxespad=3.6,  # ems, for the ticks and the label
-            ncols=2 if width >= TWO_COLUMNS else 1,
-            frameon=False,
-        )
+        """A legend below the axes, where it hides nothing, of two columns if there is room."""
+        for n_columns in 2, 1:
+            legend = self.ax_.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, 0.0),
+                borderaxespad=3.6,  # ems, for the ticks and the label
+                ncols=n_columns,
+                frameon=False,
+            )
+            room = TWO_COLUMNS * self.figure_.bbox.width  # of a subfigure, too
+            if legend.get_window_extent().width <= room:
+                break
+        return legend
 
     def _draw_rates(self, expected, edges):
         rates = [rate for rate in RATES if rate * (len(expected) + 1) >= 1]
