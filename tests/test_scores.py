@@ -486,15 +486,16 @@ def test_calibration_asked_for_in_vain(make, X):
         make(calibration=0.5).fit(X[:1])
 
 
-@pytest.mark.parametrize("score", ["joint", "neighbors"])
-def test_several_passes_over_the_same_rows_keep_the_rate(digits, score):
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("score", "least"), [("joint", 0.9), ("neighbors", 0.25)])
+def test_several_passes_over_the_same_rows_keep_the_rate(digits, score, least, seed):
     """What the net was trained on tells nothing of new rows, when it comes again."""
-    images = digits[0][np.random.default_rng(0).permutation(1797)]
-    ae = ConvAutoencoder(8, hidden_channels=(8,), anomaly_score=score, random_state=0)
+    images = digits[0][np.random.default_rng(seed).permutation(1797)]
+    ae = ConvAutoencoder(8, hidden_channels=(8,), anomaly_score=score, random_state=seed)
     for _ in range(5):
         ae.partial_fit(images[:400])
     assert (ae.predict(images[400:]) == -1).mean() < 0.1
-    assert (ae.predict(1 - images[400:]) == -1).mean() > 0.5
+    assert (ae.predict(1 - images[400:]) == -1).mean() > least
 
 
 def test_calibration_of_a_stream_of_small_chunks(digits):
