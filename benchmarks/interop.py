@@ -5,7 +5,7 @@ A line for each; what is not installed is skipped. Run::
     python benchmarks/interop.py
 
 ``--pyod FILE`` runs a file of PyOD's own tests of its autoencoder, of a copy of its source, with
-the adapter below in its place::
+the adapter below in its place, of both plain estimators::
 
     python benchmarks/interop.py --pyod pyod/test/test_auto_encoder.py
 """
@@ -22,7 +22,7 @@ import joblib
 import numpy as np
 from sklearn.datasets import load_digits
 
-from skcae import ConvAutoencoder
+from skcae import ConvAutoencoder, DenoisingConvAutoencoder
 
 X = load_digits().images[:300].astype(np.float32)
 
@@ -124,7 +124,7 @@ def run_onnx(folder):
     return f"codes differ by at most {np.abs(codes - net.encode(X[:4].reshape(4, -1))).max():.1e}"
 
 
-def make_adapter():
+def make_adapter(cls=ConvAutoencoder):
     """A detector of PyOD's, whose scores are those of an estimator of ours."""
     from pyod.models.base import BaseDetector
     from sklearn.base import clone
@@ -136,7 +136,7 @@ def make_adapter():
             self.epoch_num = epoch_num
 
         def fit(self, X, y=None):
-            own = ConvAutoencoder(random_state=0, max_epochs=self.epoch_num)
+            own = cls(random_state=0, max_epochs=self.epoch_num)
             self._set_n_classes(y)
             self.model = clone(self.estimator or own).fit(X)
             self.decision_scores_ = self.decision_function(X)
@@ -159,10 +159,10 @@ def run_pyod(folder):
     return f"labels, and confidences of {confidence.mean():.2f} in the mean, are of its scores"
 
 
-def run_pyod_tests(path):
+def run_pyod_tests(path, cls):
     import pyod.models.auto_encoder
 
-    pyod.models.auto_encoder.AutoEncoder = make_adapter()
+    pyod.models.auto_encoder.AutoEncoder = make_adapter(cls)
     tests = [c for c in runpy.run_path(path).values() if isinstance(c, type)]
     suites = [
         unittest.defaultTestLoader.loadTestsFromTestCase(c)
@@ -200,4 +200,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pyod", metavar="FILE")
     arguments = parser.parse_args()
-    run_pyod_tests(arguments.pyod) if arguments.pyod else main()
+    if arguments.pyod:
+        for cls in ConvAutoencoder, DenoisingConvAutoencoder:
+            run_pyod_tests(arguments.pyod, cls)
+    else:
+        main()
