@@ -318,15 +318,12 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
             scaling = earlier.extended(rows) if earlier else Scaling.unit_interval(rows)
             check_noisy(rows, scaling, self._loss_text())
             check_unit_interval(target, scaling, self._loss_text(), "target")
-        return scaling
-
-    def _check_units(self, rows, target, layout, scaling, numbers):
-        super()._check_units(rows, target, layout, scaling, numbers)
         if target is None:
             warn_of_no_noise(self._make_corruption(), rows, layout)
         else:
             check_precision(target, scaling, "target")
             warn_of_other_units(rows, target, layout)
+        return scaling
 
     def _net_options(self):
         return {"denoises": True}

@@ -8,6 +8,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._calibration import Calibration
+from ._data._stored import take_rows
 from ._private import check_sample_weight
 from ._thresholds import FALSE_ALARM_RATE, check_rate, expected_threshold
 
@@ -186,7 +187,7 @@ class Detector(OutlierMixin):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
             Normal samples on which the estimator was not fitted. They take the place of those
-            held out in `fit`.
+            held out in `fit`, and the same rows are left out as there.
 
         Returns
         -------
@@ -194,7 +195,9 @@ class Detector(OutlierMixin):
             The estimator, its p-values renewed, and with ``contamination="auto"`` `offset_` too.
         """
         check_is_fitted(self)
-        scores = self.net_.anomaly_scores(self._validate(X)[0])
+        rows = self._validate(X)[0]
+        rows = take_rows(rows, self._leave_out(rows, None, self.net_.layout, self.net_))
+        scores = self.net_.anomaly_scores(rows)
         self.calibration_ = Calibration([(self.net_, scores)], self.net_.seed)
         self.expected_scores_ = None
         if self.contamination == "auto":

@@ -14,6 +14,7 @@ from ._calibration import splits
 from ._data._extremes import leave_out_far, warn_few
 from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
+from ._data._ranges import UNSEEN
 from ._data._scaling import Scaling
 from ._data._stored import subsample, take_rows
 from ._data._validation import check_unit_interval, validate_rows
@@ -68,16 +69,21 @@ class Fitting(Finishing):
             rows, layout = self._read_fit(X)
             target, learned = self._read_target(target, rows, layout, reset=True)
             vars(self).update(learned)
+            kept = self._leave_out(rows, target, layout)
+            rows, target = take_rows(rows, kept), take_target(target, kept)
             parts = self._split(rows, target)
             own, folds = (parts[0][0], []) if self._holds_out() else (None, parts)
             earlier = getattr(self, "net_", None) if self.warm_start else None
-            own, scaling = self._learn_units(rows, target, layout, own)
             own_rows, own_target = take_rows(rows, own), take_target(target, own)
             observers = observe(self, X, y, lambda net: self._view(net, own_rows, own_target))
+            whole = self._loss().unit_interval  # the unit of all rows, held-out ones too
+            scaling = self._scale(
+                rows if whole else own_rows, target if whole else own_target, layout
+            )
+            warn_few(own_rows, layout, scaling, _index(kept, own))
             net, unseen = self._train(own_rows, own_target, layout, scaling, observers, earlier)
             vars(self).update(self._finish(net, unseen, own_rows, own_target, rows))
-            indices = [index if own is None else np.intersect1d(index, own) for index, _ in folds]
-            nets = [self._train_fold(rows, target, layout, index, net) for index in indices]
+            nets = [self._train_fold(rows, target, layout, index, net) for index, _ in folds]
             self._calibrate(nets or [net], [take_rows(rows, index) for _, index in parts])
         return self
 
@@ -89,16 +95,17 @@ class Fitting(Finishing):
             rows, layout = self._read_fit(X) if earlier is None else self._read_chunk(X)
             target, learned = self._read_target(target, rows, layout, reset=earlier is None)
             vars(self).update(learned)
+            kept = self._leave_out(rows, target, layout, earlier)
+            rows, target = take_rows(rows, kept), take_target(target, kept)
             parts, everything = self._split(rows, target, streaming=earlier is not None), rows
             held_out = [take_rows(rows, index) for _, index in parts]
             own = parts[0][0] if parts else None
             if own is not None and not len(own):  # a chunk of few rows, all of them held out
                 self._calibrate([earlier], held_out, streaming=True)
                 return self
-            own, scaling = self._learn_units(
-                rows, target, layout, own, earlier and earlier.scaling
-            )
             rows, target = take_rows(rows, own), take_target(target, own)
+            scaling = self._scale(rows, target, layout, earlier and earlier.scaling)
+            warn_few(rows, layout, scaling, _index(kept, own))
             net, unseen = self._train(rows, target, layout, scaling, (), earlier, streaming=True)
             learned = self._finish(net, unseen, rows, target, everything, earlier, streaming=True)
             vars(self).update(learned)
@@ -155,28 +162,16 @@ class Fitting(Finishing):
         """Whether a share of the samples is held out to calibrate on."""
         return self.calibration is not None and not isinstance(self.calibration, Integral)
 
-    def _learn_units(self, rows, target, layout, own, earlier=None):
-        """Indices of the rows to learn from, and the units of the data.
+    def _leave_out(self, rows, target, layout, earlier=None):
+        """Indices of rows without a few that are far from all others; None for all.
 
-        A few rows far from all others are left out, unless the loss says what values there are.
+        All are used where the loss says what values there are.
         """
-        own_rows, own_target = take_rows(rows, own), take_target(target, own)
-        if self._loss().unit_interval:  # one unit for all rows, held-out ones too
-            scaling = self._scale(rows, target, layout, earlier)
-        else:
-            scaling = self._scale(own_rows, own_target, layout, earlier)
-            of_these = scaling if earlier is None else Scaling().updated(own_rows, layout)
-            kept = leave_out_far(own_rows, layout, of_these, own)
-            if kept is not None:
-                own = kept if own is None else own[kept]
-                own_rows, own_target = take_rows(rows, own), take_target(target, own)
-                scaling = self._scale(own_rows, own_target, layout, earlier)
-        self._check_units(own_rows, own_target, layout, scaling, own)
-        return own, scaling
-
-    def _check_units(self, rows, target, layout, scaling, numbers):
-        """What of the rows to learn from, with these numbers, cannot be meant."""
-        warn_few(rows, layout, scaling, numbers)
+        if self._loss().unit_interval:
+            return None
+        pairs = {"X": rows} | ({"target": target} if getattr(target, "ndim", 1) == 2 else {})
+        seen = earlier.scaling.seen if earlier else UNSEEN
+        return leave_out_far(pairs, layout, self._labels_of(target), seen)
 
     def _scale(self, rows, target, layout, earlier=None):
         """The units of the data; those of an earlier chunk are brought up to date."""
@@ -421,6 +416,11 @@ def _hold_out_to_weigh(rows):
     """
     held_out = subsample(rows, n_held_out(len(rows)), 0)
     return np.setdiff1d(np.arange(len(rows)), held_out), held_out
+
+
+def _index(kept, own):
+    """Numbers of some of the kept rows; None are all."""
+    return own if kept is None else kept if own is None else kept[own]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE, DenoisingConvAut
 from skcae._data import _stored
 from skcae._data._extremes import leave_out_far, warn_few
 from skcae._data._layout import Layout
-from skcae._data._ranges import warn_other_unit
+from skcae._data._ranges import UNSEEN, warn_other_unit
 from skcae._data._scaling import Scaling
 from skcae.losses import LIKELIHOODS, LOSSES, Likelihood, Loss
 
@@ -270,12 +270,11 @@ def test_two_hot_pixels_of_many(images):
         ConvAutoencoder(**SMALL, calibration=0.2).fit(X)
 
 
-def left_out(X, layout=None):
+def left_out(X, layout=None, **options):
     """Rows that a fit leaves out."""
-    layout = layout or Layout((X.shape[1],))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        kept = leave_out_far(X, layout, Scaling().updated(X, layout))
+        warnings.simplefilter("ignore", UserWarning)
+        kept = leave_out_far({"X": X}, layout or Layout((X.shape[1],)), **options)
     return [] if kept is None else sorted(set(range(len(X))) - set(kept))
 
 
@@ -292,25 +291,53 @@ def fit_with_and_without(ae, X, rows, target=None, calls=("fit",)):
             for call in calls:
                 getattr(fits[-1], call)(X[index], **options)
         texts = [str(warning.message) for warning in record]
-        told = [text for text in texts if "left out of the fit" in text]
+        told = [text for text in texts if "left out (row" in text]
         assert len(told) == (len(calls) if len(index) == len(X) else 0), texts
-        assert all(f"at row {rows[0]}, where" in text for text in told)
-    return fits, meant
+        assert all(f"left out (row {', '.join(map(str, rows))})" in text for text in told)
+    return fits
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("calls", [("fit",), ("partial_fit", "partial_fit")])
-@pytest.mark.parametrize(("value", "dtype"), [(65535, "u2"), (100, "f8"), (-9999, "i4")])
+@pytest.mark.parametrize(("value", "dtype"), [(65535, "u2"), (1e4, "f8"), (-9999, "i4")])
 def test_a_hot_pixel_changes_nothing(cls, calls, value, dtype, images):
     X = images.astype(dtype)
-    X[17, 2, 3] = 100 * value if dtype == "f8" else value
+    X[17, 2, 3] = value
     labels = np.arange(64) % 3
     target = {ConditionalConvVAE: labels, DenoisingConvAutoencoder: images}.get(cls)
-    (ae, without), _ = fit_with_and_without(cls(**SMALL), X, [17], target, calls)
+    ae, without = fit_with_and_without(cls(**SMALL), X, [17], target, calls)
     np.testing.assert_array_equal(ae.transform(images), without.transform(images))
     np.testing.assert_array_equal(ae.score_samples(images), without.score_samples(images))
     assert ae.offset_ == without.offset_
     assert ae.predict(X)[17] == -1
+
+
+@pytest.mark.parametrize("parameters", [
+    {"contamination": 0.02}, {"calibration": 0.2}, {"calibration": 3}, {"early_stopping": True},
+    {"trim_fraction": 0.1}, {"anomaly_score": "neighbors"},
+])  # fmt: skip
+def test_a_hot_pixel_is_in_no_part_of_a_fit(parameters, images):
+    for row in 3, 17, 40:
+        X = images.astype(float)
+        X[row, 2, 3] = 1e5
+        ae, without = fit_with_and_without(ConvAutoencoder(**SMALL, **parameters), X, [row])
+        np.testing.assert_array_equal(ae.decision_function(X), without.decision_function(X))
+        if "calibration" in parameters:
+            np.testing.assert_array_equal(ae.p_values(X), without.p_values(X))
+
+
+def test_hot_pixels_of_targets_and_of_recalibration(images):
+    T = images.astype(float)
+    T[17, 2, 3] = 1e4
+    with pytest.warns(UserWarning, match=r"1 of 64 rows of target is left out \(row 17\)"):
+        dae = DenoisingConvAutoencoder(**SMALL).fit(images, target=T)
+    keep = np.arange(64) != 17
+    without = DenoisingConvAutoencoder(**SMALL).fit(images[keep], target=T[keep])
+    np.testing.assert_array_equal(dae.transform(images), without.transform(images))
+    ae = ConvAutoencoder(**SMALL).fit(images.astype(float))
+    offset = ae.recalibrate(T[keep]).offset_
+    with pytest.warns(UserWarning, match=r"1 of 64 rows of X is left out \(row 17\)"):
+        assert ae.recalibrate(T).offset_ == offset
 
 
 def test_hot_pixels_of_any_share_and_place():
@@ -318,29 +345,27 @@ def test_hot_pixels_of_any_share_and_place():
     for n, n_rows in ((20, 1), (130, 2), (600, 12)):
         X = rng.normal(size=(n, 64)).cumsum(1)
         rows = sorted(rng.permutation(n)[:n_rows])
-        for value in 1e3, -1e4, 1e30:
+        for value in 1e4, -1e4, 1e30:
             Y = X.copy()
-            Y[rows, rng.integers(0, 64, n_rows)] = value
+            Y[rows, rng.permutation(64)[:n_rows]] = value
             assert left_out(Y) == rows
             assert left_out(np.concatenate([X, Y], 1), Layout((2, 64), 0)) == rows
-        assert left_out(np.where(np.isin(np.arange(n), rows)[:, None], 255 * X, X)) == rows
-        Y[: n // 20 + 1] = 1e30  # more than a few
-        assert left_out(Y) == []
-    X[0] = 1e5
+            assert left_out(Y, seen=UNSEEN.extended(X)) == rows
+            assert left_out(Y, seen=UNSEEN.extended(Y)) == []
+    Y[rng.permutation(600)[:6], 1] = 1e30  # more than a few rows
+    assert left_out(Y) == []
+    X[0, 0] = 1e5
     assert left_out(X[:20]) == [0]
     assert left_out(X[:19]) == []
 
 
-@pytest.mark.parametrize("calibration", [0.2, 3])
-def test_a_hot_pixel_is_in_no_fold(calibration, images):
-    X = np.concatenate([images, images[:, ::-1]]).astype(float)
-    X[[17, 90], 2, 3] = 1e6
-    with pytest.warns(UserWarning, match=r"of 1\d\d rows of X (is|are) left out of the fit"):
-        ae = ConvAutoencoder(**SMALL, calibration=calibration).fit(X)
-    for net, _ in ae.calibration_.parts:
-        assert net.scaling.seen.high < 1e3
-    assert ae.calibration_.n_samples == (128 if calibration == 3 else ae.calibration_.n_samples)
-    assert (ae.p_values(X)[[17, 90]] < 0.1).all()
+def test_the_last_row_of_a_class_is_kept(images):
+    X, y = images.astype(float), np.arange(64) % 3
+    X[17, 2, 3], y[17] = 1e5, 9
+    vae = ConditionalConvVAE(**SMALL)
+    with pytest.warns(UserWarning, match="make up 9"):
+        vae.fit(X, y)
+    assert vae.class_prior_[3] > 0
 
 
 def test_a_hot_pixel_of_a_stored_array(monkeypatch, tmp_path, images):
@@ -348,9 +373,29 @@ def test_a_hot_pixel_of_a_stored_array(monkeypatch, tmp_path, images):
     X[:] = images
     X[17, 2, 3] = 65535
     monkeypatch.setattr(_stored, "WHOLE", 0)
-    (ae, without), _ = fit_with_and_without(ConvAutoencoder(**SMALL), X, [17])
+    ae, without = fit_with_and_without(ConvAutoencoder(**SMALL), X, [17])
     assert ae.net_.scaling == without.net_.scaling
     np.testing.assert_array_equal(ae.transform(X), without.transform(X))
+
+
+def test_rare_events_are_no_faults():
+    rng = np.random.default_rng(0)
+    n, rare = 2000, rng.random(2000) < 0.015
+    noise, hot = rng.normal(size=(n, 200)), np.eye(100)[rng.integers(0, 100, n)]
+    amount = np.where(rare, rng.lognormal(7, 1, n), 0)
+    idle = 0.01 * noise
+    idle[rare, 50:90] += np.sin(np.arange(40) / 3)
+    kept = {
+        "claims": np.c_[noise[:, :11], amount],
+        "claims in a wide table": np.c_[noise, amount],
+        "one-hot and claims": np.c_[hot, amount],
+        "flags and a rare count": np.c_[hot > 0, 50 * rare],
+        "idle sensors": idle,
+        "idle sensors and rounding": np.where(idle > 0.5, 1, 1e-17 * noise),
+        "empty windows": np.where(rng.random((n, 200)) < 1e-4, 50.0, 0),
+        "mostly empty windows": np.where(rng.random((n, 16)) < 0.02, rng.pareto(1, (n, 16)), 0),
+    }
+    assert {name: rows for name, X in kept.items() if (rows := left_out(X))} == {}
 
 
 def test_values_that_stand_for_missing_ones():

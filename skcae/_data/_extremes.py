@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._warnings import warn
+from ._ranges import UNSEEN
 from ._stored import Stored, blocks, subsample
 
 # Few is at most this share of the values, too much for them this share of the variance. Values
@@ -13,62 +14,80 @@ MOST = 0.9
 # So many times farther out than all others they must be: in some rows or always at the same
 # place, or anywhere; and by this factor more than the others stand out among themselves.
 GAP, GAP_ANYWHERE, GAP_OF_TAILS = 10, 30, 3
-# Rows with such values are left out if they are at most this share, of so many rows at least, and
-# if their gap is so many mean excesses of the others' tail.
-FEW_ROWS, FEWEST_ROWS, N_EXCESSES = 0.02, 20, 7
+# Rows with such values are left out if they are at most this share, of so many rows at least, with
+# at most this share of the values of a channel far out, and at a place that fewer rows share. The
+# gap is so many mean excesses of the others' tail; a larger one single precision would not hold.
+FEW_ROWS, FEWEST_ROWS, FEW_VALUES, N_SHARE, N_EXCESSES, LARGEST_GAP = 0.02, 20, 0.02, 3, 7, 1e30
+# Row numbers that a warning lists.
+N_LISTED = 10
 # One value that many have, as -9999 for a missing one: at most this share, and so many ranges of
 # all others away from them.
 MANY, GAP_OF_MANY = 0.5, 30
 
 
-def leave_out_far(rows, layout, scaling, numbers=None):
+def leave_out_far(arrays, layout, labels=None, seen=UNSEEN):
     """Indices of the rows to learn from, told; None for all.
 
-    Left out are a few rows in which a value of a channel is ``GAP`` times as far from the middle
-    as any in the other rows. ``numbers`` are those of the rows for the user, who gave more.
+    Of one or more arrays, by name, of which each row belongs to that of the others. Left out are a
+    few rows of which a few values are ``GAP`` times as far from the middle as any in other rows,
+    and beyond what was ``seen`` before; but no class loses all of its rows.
     """
-    n, channels = len(rows), zip(scaling.shift, scaling.variance, strict=True)
-    most = max(1, int(FEW_ROWS * n))
-    may = any(_may_be_far(scaling.seen, *channel, most / n) for channel in channels)
-    if n < FEWEST_ROWS or not may:
+    n, n_features = next(iter(arrays.values())).shape
+    if n < FEWEST_ROWS or FEW_VALUES * n_features / layout.n_channels < 1:
         return None
+    found = {name: _find_far(rows, layout, seen) for name, rows in arrays.items()}
+    kept = np.ones(n, bool)
+    for parts in found.values():
+        for _, rows, *_ in parts:
+            kept[rows] = False
+    if labels is not None:
+        kept |= ~np.isin(labels, np.asarray(labels)[kept])
+    if kept.all():
+        return None
+    for name, parts in found.items():
+        for channel, rows, value, low, high in parts:
+            _tell(np.sort(rows[~kept[rows]]), n, name, channel, value, low, high)
+    return np.flatnonzero(kept)
+
+
+def _tell(left_out, n, name, channel, value, low, high):
+    if not len(left_out):
+        return
+    more = f" and {len(left_out) - N_LISTED} more" if len(left_out) > N_LISTED else ""
+    numbers = ", ".join(map(str, left_out[:N_LISTED])) + more
+    place = name if channel is None else f"{name}, channel {channel},"
+    is_are = "is" if len(left_out) == 1 else "are"
+    warn(
+        f"{len(left_out)} of {n} rows of {place} {is_are} left out (row {numbers}): a few values "
+        f"in them, the farthest {value:g}, are far from those of all others, {low:g} to {high:g}. "
+        f"Where they are faults, or stand for missing values, this is as it should be, or replace "
+        f"them, for instance by the median; where they are meant, bring them nearer, for instance "
+        f"by a logarithm."
+    )
+
+
+def _find_far(rows, layout, seen):
+    """For each channel with such rows: itself, they, their farthest value, the ends of others."""
     low, high = [], []
     for block in blocks(rows):
-        parts = [x.reshape(len(block), -1) for x in layout.channels_of(block)]
-        low.append(np.stack([x.min(1) for x in parts]).astype(float))
-        high.append(np.stack([x.max(1) for x in parts]).astype(float))
+        parts = layout.channels_of(block)
+        low.append(np.stack([x.reshape(len(x), -1).min(1) for x in parts]).astype(float))
+        high.append(np.stack([x.reshape(len(x), -1).max(1) for x in parts]).astype(float))
     low, high = np.concatenate(low, 1), np.concatenate(high, 1)
-    far = [_far_rows(*column, most) for column in zip(low, high, strict=True)]
-    left_out = np.unique(np.concatenate(far))
-    if not 0 < len(left_out) <= most:
-        return None
-    kept = np.setdiff1d(np.arange(n), left_out)
-    channel, row = next((i, rows[0]) for i, rows in enumerate(far) if len(rows))
-    ends = low[channel, row], high[channel, row]
-    value = max(ends, key=lambda end: abs(end - low[channel, kept].min()))
-    warn(
-        f"{len(left_out)} of {n} rows of X {'is' if len(left_out) == 1 else 'are'} left out of "
-        f"the fit, with values far from all others, the farthest {value:g} at row "
-        f"{row if numbers is None else numbers[row]}, where the other rows have values from "
-        f"{low[channel, kept].min():g} to {high[channel, kept].max():g}. If the values stand for "
-        f"missing ones, replace them, for instance by the median; if they are meant, bring them "
-        f"nearer, for instance with np.clip or a logarithm."
-    )
-    return kept
+    found = []
+    for channel, ends in enumerate(zip(low, high, strict=True)):
+
+        def read(some, channel=channel):
+            return layout.channels_of(rows[some])[channel].reshape(len(some), -1)
+
+        far = _far_rows(*ends, read, seen)
+        if far is not None:
+            found.append((channel if len(low) > 1 else None, *far))
+    return found
 
 
-def _may_be_far(seen, mean, variance, share):
-    """Whether the farthest value may be one of the share of rows that may be left out.
-
-    They, and the others, which are ``GAP`` times nearer, can have no more variance than this; a
-    third is for the distance of the mean from the middle.
-    """
-    farthest = max(seen.high - mean, mean - seen.low)
-    return 4 / 3 * farthest**2 * (1 / GAP**2 + share) >= variance > 0
-
-
-def _far_rows(low, high, most):
-    """At most so many rows far beyond the others, the farthest first, from the ends of all.
+def _far_rows(low, high, read, seen):
+    """At most so many rows far beyond the others, from the ends of all, and as in _find_far.
 
     Distances are from the middle of a typical row. The others have to vary, and to have no tail
     that may reach so far: if the logarithms of distances have an exponential one, the gap exceeds
@@ -78,15 +97,25 @@ def _far_rows(low, high, most):
     distance = np.maximum(high - middle, middle - low)
     order = np.argsort(-distance)
     far = distance[order]
-    for n in np.flatnonzero(far[:most] >= GAP * far[1 : most + 1])[::-1] + 1:
-        others = order[n:]
-        if low[others].min() < high[others].max():
-            tail = far[n : n + (len(others) + 1) // 2]
-            with np.errstate(divide="ignore"):
-                excess = np.log(tail / tail[-1]).mean()
-            if np.log(far[n - 1] / far[n]) > N_EXCESSES * excess:
-                return order[:n]
-    return order[:0]
+    most = max(1, int(FEW_ROWS * len(far)))
+    gap = (far[:most] > GAP * far[1 : most + 1]) & (far[0] < LARGEST_GAP * far[1 : most + 1])
+    for n in np.flatnonzero(gap)[::-1] + 1:
+        tail = far[n : n + (len(far) - n + 1) // 2]
+        if (
+            not tail[-1]
+            or np.log(far[n - 1] / far[n]) <= N_EXCESSES * np.log(tail / tail[-1]).mean()
+        ):
+            continue
+        rows, others = np.sort(order[:n]), order[n:]
+        ends = low[others].min(), high[others].max()
+        values = read(rows)
+        out = np.abs(values - middle) > GAP * far[n]
+        few = out.sum(1).max() <= FEW_VALUES * out.shape[1] and out.sum(0).max() < N_SHARE
+        new = (values[out] < seen.low) | (values[out] > seen.high)
+        if few and new.all() and ends[0] < ends[1]:
+            farthest = values[out][np.abs(values[out] - middle).argmax()]
+            return rows, farthest, *ends
+    return None
 
 
 def warn_few(rows, layout, scaling, numbers=None):
