@@ -349,7 +349,7 @@ def test_values_beyond_single_precision(make):
         assert np.isfinite(ae.transform(_with(1e34))).all()
     for value in (1e38, 1e100):
         for call in (ae.fit, ae.partial_fit, ae.transform, ae.score_samples, ae.net_.predict):
-            with pytest.raises(ValueError, match=r"which single precision cannot hold; rescale X"):
+            with pytest.raises(ValueError, match=r"precision cannot hold; .* rescale X"):
                 call(_with(value))
     with pytest.raises(ValueError, match="variance is not finite; rescale X"):
         ae.fit(GOOD * 1e200)

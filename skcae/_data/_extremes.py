@@ -56,13 +56,13 @@ def _tell(left_out, n, name, channel, value, low, high):
     more = f" and {len(left_out) - N_LISTED} more" if len(left_out) > N_LISTED else ""
     numbers = ", ".join(map(str, left_out[:N_LISTED])) + more
     place = name if channel is None else f"{name}, channel {channel},"
-    is_are = "is" if len(left_out) == 1 else "are"
+    is_are, plural = ("is", "") if len(left_out) == 1 else ("are", "s")
     warn(
-        f"{len(left_out)} of {n} rows of {place} {is_are} left out (row {numbers}): a few values "
-        f"in them, the farthest {value:g}, are far from those of all others, {low:g} to {high:g}. "
-        f"Where they are faults, or stand for missing values, this is as it should be, or replace "
-        f"them, for instance by the median; where they are meant, bring them nearer, for instance "
-        f"by a logarithm."
+        f"{len(left_out)} of {n} rows of {place} {is_are} left out (row{plural} {numbers}): a few "
+        f"values in them, the farthest {value:g}, are far from those of all others, {low:g} to "
+        f"{high:g}. Where they are faults, or stand for missing values, this is as it should be, "
+        f"or replace them, for instance by the median; where they are meant, bring them nearer, "
+        f"for instance by a logarithm."
     )
 
 

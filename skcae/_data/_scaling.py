@@ -134,8 +134,9 @@ def _check_single_precision(low, high, variance):
 
 def _refuse_range(name, low, high):
     raise ValueError(
-        f"{name} has values from {low:g} to {high:g}, which single precision cannot hold; rescale "
-        f"X, for instance with StandardScaler, in fit and after."
+        f"{name} has values from {low:g} to {high:g}, which single precision cannot hold; replace "
+        f"values that stand for missing ones, and rescale X, for instance with StandardScaler, in "
+        f"fit and after."
     )
 
 
