@@ -9,10 +9,11 @@ pixels in [0, 1]; the last epoch; nothing selected on test data. AUROC in percen
 of other classes. ``auroc``: mean over the ten classes and the seeds; all scores of a row of ours
 come from one fit. ``calibration``: shares of false alarms on 1000 images of the normal class that
 were taken at random from its training and test images before fitting. ``trimming``: a tenth of
-the training images is of other classes; beside ``trim_fraction=0.15`` a fit with 0.1, without
-the quarter of the images that an ``IsolationForest`` finds most unusual. ``svdd``: the contrast normalization and
-the network of Ruff et al. (2018), unclipped. ``maps``: a bright patch on test digits, found value
-by value. ``speed``: scoring 10 000 images. The tables are kept in ``one_class.md``.
+the training images is of other classes; beside ``trim_fraction=0.15`` a fit with 0.1, without the
+quarter of the images that an ``IsolationForest`` finds most unusual. ``svdd``: the contrast
+normalization and the network of Ruff et al. (2018), unclipped. ``maps``: a bright patch on test
+digits, found value by value. ``speed``: scoring 10 000 images. The tables are kept in
+``one_class.md``.
 """
 
 import argparse
