@@ -31,8 +31,11 @@ numeric ``contamination``, which does without a threshold for new rows. Rows are
 import argparse
 import json
 import os
+import sys
 import time
 import warnings
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +139,15 @@ class ShiftedNMF(NMF):
         return super().inverse_transform(Z) + self.low_
 
 
+def make_seed(module, k, axis, seed):
+    """A network of the seeds with a code of another size."""
+    sys.path.insert(0, str(HERE.parent / "examples" / "seeds"))
+    try:
+        return import_module(module).make_estimator(n_components=k, random_state=seed)
+    finally:
+        sys.path.pop(0)
+
+
 MODELS = {
     "PCA": lambda k, axis, seed: flat(PCA(k, random_state=seed)),
     "raw": lambda k, axis, seed: flat(Identity()),
@@ -153,6 +165,10 @@ MODELS = {
     ),
     "ConvVAE": lambda k, axis, seed: ConvVAE(k, channel_axis=axis, random_state=seed),
 }
+# The networks of examples/seeds whose code is a vector, for images of 28 x 28.
+SEEDS = ("batchnorm_autoencoder", "fashion_autoencoder", "dcec_autoencoder", "simple_autoencoder")
+for module in SEEDS:
+    MODELS[module] = partial(make_seed, module)
 
 
 # Measures ---------------------------------------------------------------------------------------
@@ -279,7 +295,10 @@ def run(names, models, seeds, path, validate):
     for name in names:
         for seed in seeds:
             for label in models:
-                if (name, label, seed) in done or (label == "KernelPCA" and "0000" in name):
+                unfit = (label == "KernelPCA" and "0000" in name) or (
+                    label in SEEDS and name.split("-")[0] not in LARGE
+                )
+                if unfit or (name, label, seed) in done:
                     continue
                 for fold, (*parts, k, axis) in enumerate(folds_of(name, seed, validate)):
                     k_fold = min(k, len(parts[0]))
