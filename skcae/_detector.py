@@ -196,7 +196,10 @@ class Detector(OutlierMixin):
         """
         check_is_fitted(self)
         rows = self._validate(X)[0]
-        rows = take_rows(rows, self._leave_out(rows, None, self.net_.layout, self.net_))
+        kept = self._leave_out(rows, None, self.net_.layout, self.net_)
+        if kept is None or len(kept):
+            rows = take_rows(rows, kept)
+        self._warn_few(rows, self.net_.layout, self.net_.scaling)
         scores = self.net_.anomaly_scores(rows)
         self.calibration_ = Calibration([(self.net_, scores)], self.net_.seed)
         self.expected_scores_ = None

@@ -14,7 +14,6 @@ from ._calibration import splits
 from ._data._extremes import leave_out_far, warn_few
 from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
-from ._data._ranges import UNSEEN
 from ._data._scaling import Scaling
 from ._data._stored import subsample, take_rows
 from ._data._validation import check_unit_interval, validate_rows
@@ -80,7 +79,7 @@ class Fitting(Finishing):
             scaling = self._scale(
                 rows if whole else own_rows, target if whole else own_target, layout
             )
-            warn_few(own_rows, layout, scaling, _index(kept, own))
+            self._warn_few(rows, layout, Scaling(), kept, scaling if own is None else None)
             net, unseen = self._train(own_rows, own_target, layout, scaling, observers, earlier)
             vars(self).update(self._finish(net, unseen, own_rows, own_target, rows))
             nets = [self._train_fold(rows, target, layout, index, net) for index, _ in folds]
@@ -96,16 +95,18 @@ class Fitting(Finishing):
             target, learned = self._read_target(target, rows, layout, reset=earlier is None)
             vars(self).update(learned)
             kept = self._leave_out(rows, target, layout, earlier)
+            if kept is not None and not len(kept):
+                return self
             rows, target = take_rows(rows, kept), take_target(target, kept)
             parts, everything = self._split(rows, target, streaming=earlier is not None), rows
             held_out = [take_rows(rows, index) for _, index in parts]
             own = parts[0][0] if parts else None
+            self._warn_few(rows, layout, earlier.scaling if earlier else Scaling(), kept)
             if own is not None and not len(own):  # a chunk of few rows, all of them held out
                 self._calibrate([earlier], held_out, streaming=True)
                 return self
             rows, target = take_rows(rows, own), take_target(target, own)
             scaling = self._scale(rows, target, layout, earlier and earlier.scaling)
-            warn_few(rows, layout, scaling, _index(kept, own))
             net, unseen = self._train(rows, target, layout, scaling, (), earlier, streaming=True)
             learned = self._finish(net, unseen, rows, target, everything, earlier, streaming=True)
             vars(self).update(learned)
@@ -169,9 +170,17 @@ class Fitting(Finishing):
         """
         if self._loss().unit_interval:
             return None
-        pairs = {"X": rows} | ({"target": target} if getattr(target, "ndim", 1) == 2 else {})
-        seen = earlier.scaling.seen if earlier else UNSEEN
-        return leave_out_far(pairs, layout, self._labels_of(target), seen)
+        arrays = {"X": rows} | ({"target": target} if getattr(target, "ndim", 1) == 2 else {})
+        labels = self._labels_of(target)
+        if earlier is None:
+            return leave_out_far(arrays, layout, labels)
+        known = () if labels is None else np.flatnonzero(self.class_prior_)
+        return leave_out_far(arrays, layout, labels, earlier.scaling, known)
+
+    def _warn_few(self, rows, layout, earlier, numbers=None, scaling=None):
+        """Of all rows, for those that are held out decide on the threshold."""
+        if not self._loss().unit_interval:
+            warn_few(rows, layout, scaling or earlier.updated(rows, layout), numbers)
 
     def _scale(self, rows, target, layout, earlier=None):
         """The units of the data; those of an earlier chunk are brought up to date."""
@@ -416,11 +425,6 @@ def _hold_out_to_weigh(rows):
     """
     held_out = subsample(rows, n_held_out(len(rows)), 0)
     return np.setdiff1d(np.arange(len(rows)), held_out), held_out
-
-
-def _index(kept, own):
-    """Numbers of some of the kept rows; None are all."""
-    return own if kept is None else kept if own is None else kept[own]
 
 
 @contextmanager

@@ -978,3 +978,13 @@ def test_a_legend_of_scores_fits_the_width_of_its_figure(width, size, names, n_c
     assert display.legend_._ncols == n_columns
     assert legend.x0 >= host.bbox.x0
     assert legend.x1 <= host.bbox.x1
+
+
+def test_legends_of_scores_side_by_side(ae, X):
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3))
+    for ax in axes:
+        display = ScoreDisplay.from_estimator(ae, X, np.arange(len(X)) % 2, ax=ax)
+    figure.canvas.draw()
+    ends = [ax.get_legend().get_window_extent() for ax in axes]
+    assert ends[0].x1 < ends[1].x0 < ends[1].x1 < ends[2].x0
+    assert display.legend_._ncols == 1

@@ -25,69 +25,73 @@ N_LISTED = 10
 MANY, GAP_OF_MANY = 0.5, 30
 
 
-def leave_out_far(arrays, layout, labels=None, seen=UNSEEN):
+def leave_out_far(arrays, layout, labels=None, earlier=None, known=()):
     """Indices of the rows to learn from, told; None for all.
 
     Of one or more arrays, by name, of which each row belongs to that of the others. Left out are a
     few rows of which a few values are ``GAP`` times as far from the middle as any in other rows,
-    and beyond what was ``seen`` before; but no class loses all of its rows.
+    and in `X` beyond what the ``earlier`` scaling has seen; of fewer rows than can tell, as any
+    that it has seen. No class loses all of its rows, but for those that are ``known``.
     """
     n, n_features = next(iter(arrays.values())).shape
-    if n < FEWEST_ROWS or FEW_VALUES * n_features / layout.n_channels < 1:
+    n_values = n_features / layout.n_channels
+    seen = earlier.seen if earlier and earlier.count >= FEWEST_ROWS * n_values else UNSEEN
+    if FEW_VALUES * n_values < 1:
         return None
-    found = {name: _find_far(rows, layout, seen) for name, rows in arrays.items()}
-    kept = np.ones(n, bool)
-    for parts in found.values():
-        for _, rows, *_ in parts:
-            kept[rows] = False
+    found, kept = [], np.ones(n, bool)
+    for name, rows in arrays.items():
+        for channel, far, *ends in _find_far(rows, layout, seen if name == "X" else UNSEEN):
+            found.append((name, channel, far, *ends))
+            kept[far] = False
     if labels is not None:
-        kept |= ~np.isin(labels, np.asarray(labels)[kept])
-    if kept.all():
+        kept |= ~np.isin(labels, [*np.asarray(labels)[kept], *known])
+    if kept.all() or (n >= FEWEST_ROWS and n - kept.sum() > _most(n)):
         return None
-    for name, parts in found.items():
-        for channel, rows, value, low, high in parts:
-            _tell(np.sort(rows[~kept[rows]]), n, name, channel, value, low, high)
+    left_out = np.flatnonzero(~kept)
+    name, channel, _, value, low, high = next(x for x in found if np.isin(x[2], left_out).any())
+    numbers = ", ".join(map(str, left_out[:N_LISTED]))
+    more = f" and {len(left_out) - N_LISTED} more" if len(left_out) > N_LISTED else ""
+    place = name if channel is None else f"{name} in channel {channel}"
+    is_are, plural = ("is", "") if len(left_out) == 1 else ("are", "s")
+    warn(
+        f"{len(left_out)} of {n} rows {is_are} left out (row{plural} {numbers}{more}): a few "
+        f"values in them, as {value:g} of {place}, are far from all others, {low:g} to {high:g}. "
+        f"Where they are faults, or stand for missing values, this is as it should be, or replace "
+        f"them, for instance by the median; where they are meant, bring them nearer, for instance "
+        f"by a logarithm."
+    )
     return np.flatnonzero(kept)
 
 
-def _tell(left_out, n, name, channel, value, low, high):
-    if not len(left_out):
-        return
-    more = f" and {len(left_out) - N_LISTED} more" if len(left_out) > N_LISTED else ""
-    numbers = ", ".join(map(str, left_out[:N_LISTED])) + more
-    place = name if channel is None else f"{name}, channel {channel},"
-    is_are, plural = ("is", "") if len(left_out) == 1 else ("are", "s")
-    warn(
-        f"{len(left_out)} of {n} rows of {place} {is_are} left out (row{plural} {numbers}): a few "
-        f"values in them, the farthest {value:g}, are far from those of all others, {low:g} to "
-        f"{high:g}. Where they are faults, or stand for missing values, this is as it should be, "
-        f"or replace them, for instance by the median; where they are meant, bring them nearer, "
-        f"for instance by a logarithm."
-    )
+def _most(n):
+    """Rows that may be left out."""
+    return max(1, int(FEW_ROWS * n))
 
 
 def _find_far(rows, layout, seen):
     """For each channel with such rows: itself, they, their farthest value, the ends of others."""
+    if len(rows) < FEWEST_ROWS and seen == UNSEEN:
+        return
     low, high = [], []
     for block in blocks(rows):
         parts = layout.channels_of(block)
         low.append(np.stack([x.reshape(len(x), -1).min(1) for x in parts]).astype(float))
         high.append(np.stack([x.reshape(len(x), -1).max(1) for x in parts]).astype(float))
     low, high = np.concatenate(low, 1), np.concatenate(high, 1)
-    found = []
     for channel, ends in enumerate(zip(low, high, strict=True)):
 
         def read(some, channel=channel):
             return layout.channels_of(rows[some])[channel].reshape(len(some), -1)
 
-        far = _far_rows(*ends, read, seen)
+        with np.errstate(all="ignore"):
+            look = _far_rows if len(rows) >= FEWEST_ROWS else _far_from_seen
+            far = look(*ends, read, seen)
         if far is not None:
-            found.append((channel if len(low) > 1 else None, *far))
-    return found
+            yield (channel if len(low) > 1 else None, *far)
 
 
 def _far_rows(low, high, read, seen):
-    """At most so many rows far beyond the others, from the ends of all, and as in _find_far.
+    """A few rows far beyond the others, from the ends of all, and as in _find_far.
 
     Distances are from the middle of a typical row. The others have to vary, and to have no tail
     that may reach so far: if the logarithms of distances have an exponential one, the gap exceeds
@@ -97,14 +101,12 @@ def _far_rows(low, high, read, seen):
     distance = np.maximum(high - middle, middle - low)
     order = np.argsort(-distance)
     far = distance[order]
-    most = max(1, int(FEW_ROWS * len(far)))
+    most = _most(len(far))
     gap = (far[:most] > GAP * far[1 : most + 1]) & (far[0] < LARGEST_GAP * far[1 : most + 1])
     for n in np.flatnonzero(gap)[::-1] + 1:
         tail = far[n : n + (len(far) - n + 1) // 2]
-        if (
-            not tail[-1]
-            or np.log(far[n - 1] / far[n]) <= N_EXCESSES * np.log(tail / tail[-1]).mean()
-        ):
+        excess = np.log(tail / tail[-1]).mean() if tail[-1] else np.inf
+        if np.log(far[n - 1] / far[n]) <= N_EXCESSES * excess:
             continue
         rows, others = np.sort(order[:n]), order[n:]
         ends = low[others].min(), high[others].max()
@@ -113,9 +115,27 @@ def _far_rows(low, high, read, seen):
         few = out.sum(1).max() <= FEW_VALUES * out.shape[1] and out.sum(0).max() < N_SHARE
         new = (values[out] < seen.low) | (values[out] > seen.high)
         if few and new.all() and ends[0] < ends[1]:
-            farthest = values[out][np.abs(values[out] - middle).argmax()]
-            return rows, farthest, *ends
+            return rows, _farthest(values[out], middle), *ends
     return None
+
+
+def _far_from_seen(low, high, read, seen):
+    """The same of fewer rows, beside what was seen in earlier ones."""
+    middle, reach = (seen.low + seen.high) / 2, (seen.high - seen.low) / 2
+    distance = np.maximum(high - middle, middle - low)
+    rows = np.flatnonzero((distance > GAP * reach) & (distance < LARGEST_GAP * reach))
+    if not len(rows):
+        return None
+    values = read(rows)
+    out = np.abs(values - middle) > GAP * reach
+    few = out.sum(1) <= FEW_VALUES * out.shape[1]
+    if not few.any():
+        return None
+    return rows[few], _farthest(values[few][out[few]], middle), seen.low, seen.high
+
+
+def _farthest(values, middle):
+    return values[np.abs(values - middle).argmax()]
 
 
 def warn_few(rows, layout, scaling, numbers=None):

@@ -10,7 +10,7 @@ from ._common import PALETTE, class_names, fitted_autoencoder, new_axes
 # Shares of normal samples that the upper axis names, the least distance between two of them as a
 # share of its length, and how many interquartile ranges of normal scores are drawn below them.
 RATES, LEAST_DISTANCE, N_RANGES = (0.5, 0.1, 0.01, 0.001), 0.09, 8
-# The share of a figure's width that a legend of two columns may take.
+# The share of a figure's width, or of a column of axes, that a legend of two columns may take.
 TWO_COLUMNS = 0.9
 
 
@@ -146,6 +146,9 @@ class ScoreDisplay:
 
     def _name_histograms(self):
         """A legend below the axes, where it hides nothing, of two columns if there is room."""
+        place = self.ax_.get_subplotspec()
+        share = 1 if place is None else len(place.colspan) / place.get_gridspec().ncols
+        room = share * TWO_COLUMNS * self.figure_.bbox.width  # of a subfigure, too
         for n_columns in 2, 1:
             legend = self.ax_.legend(
                 loc="upper center",
@@ -154,7 +157,6 @@ class ScoreDisplay:
                 ncols=n_columns,
                 frameon=False,
             )
-            room = TWO_COLUMNS * self.figure_.bbox.width  # of a subfigure, too
             if legend.get_window_extent().width <= room:
                 break
         return legend
