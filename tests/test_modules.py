@@ -15,7 +15,7 @@ from skcae.modules import (
     Autoencoder,
     initialize_,
 )
-from skcae.modules._layers import flatten
+from skcae.modules._layers import Conv2d, flatten
 
 
 @pytest.mark.parametrize("n_dims", [1, 2, 3])
@@ -163,3 +163,24 @@ def test_gradients_keep_the_memory_format():
     y.register_hook(seen.append)
     flatten(y).sum().backward()
     assert [g.is_contiguous(memory_format=torch.channels_last) for g in seen] == [True]
+
+
+@pytest.mark.parametrize("padding", [0, 1, (0, 1)])
+@pytest.mark.parametrize("stride", [2, 3, (1, 2)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_strided_kernels_of_one_value(memory_format, stride, padding):
+    """Beside torch's in double precision, which has no gradient by oneDNN."""
+    conv = Conv2d(2, 3, 1, stride, padding).to(memory_format=memory_format)
+    torch_conv = nn.Conv2d(2, 3, 1, stride, padding).double()
+    torch_conv.load_state_dict(conv.state_dict())
+    for _ in range(50):  # a memory that is broken shows after some time
+        x = torch.randn(9, 2, 4, 8).to(memory_format=memory_format).requires_grad_()
+        expected_x = x.detach().double().requires_grad_()
+        y, expected = conv(x), torch_conv(expected_x)
+        y.square().sum().backward()
+        expected.square().sum().backward()
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(x.grad.double(), expected_x.grad, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        conv.weight.grad.double(), torch_conv.weight.grad, rtol=1e-4, atol=1e-3
+    )

@@ -30,6 +30,21 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, **geometry: Any) -> 
     return out.add_(bias.to(out.dtype).reshape(-1, *[1] * (x.ndim - 2)))
 
 
+class Conv2d(nn.Conv2d):
+    """Torch's, but for strided kernels of one value, which slices replace.
+
+    Of these the gradient by oneDNN writes beyond its memory in channels-last order, on processors
+    with AVX2 and without AVX512, which ends the process sooner or later (torch 2.13).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size != (1, 1) or self.stride == (1, 1) or isinstance(self.padding, str):
+            return super().forward(x)
+        (down, right), (rows, columns) = self.stride, self.padding
+        x = F.pad(x, (columns, columns, rows, rows))[..., ::down, ::right]
+        return F.conv2d(x, self.weight, self.bias, groups=self.groups)
+
+
 class _BiasApart(nn.Module):
     weight: Tensor
     bias: Tensor
