@@ -130,7 +130,7 @@ def test_group_norm_has_at_least_four_channels_in_a_group():
 
 def test_activation_first_swaps_the_order():
     stage = Autoencoder(1, (8, 8), 4, (3,), activation_first=True).encoder.stages[0]
-    assert [type(m) for m in stage] == [nn.Conv2d, nn.ReLU, nn.BatchNorm2d]
+    assert [type(m) for m in stage] == [Conv2d, nn.ReLU, nn.BatchNorm2d]
 
 
 @pytest.mark.parametrize(
