@@ -70,11 +70,18 @@ def run_safetensors(folder):
     return "weights are equal, of torch and of NumPy"
 
 
+def track(mlflow, folder):
+    """Have runs, and what they write, in a folder; the store is one that any version takes."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    place = (folder / "runs").as_uri()
+    mlflow.set_experiment(experiment_id=mlflow.create_experiment(folder.name, place))
+
+
 def run_mlflow(folder):
     import mlflow.sklearn
     from skops import io
 
-    mlflow.set_tracking_uri((folder / "runs").as_uri())
+    track(mlflow, folder)
     mlflow.sklearn.autolog(log_models=False)
     with mlflow.start_run() as run:
         ae = fit()
@@ -93,7 +100,7 @@ def run_mlflow_logger(folder):
     import mlflow
     from skorch.callbacks import MlflowLogger
 
-    mlflow.set_tracking_uri((folder / "runs").as_uri())
+    track(mlflow, folder)
     with mlflow.start_run() as run:
         fit(net_params={"callbacks": [MlflowLogger()]})
     return f"logged {sorted(mlflow.get_run(run.info.run_id).data.metrics)}"
