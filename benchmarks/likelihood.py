@@ -3,6 +3,7 @@
 Run with ``SKCAE_DATA`` set, or with internet::
 
     python benchmarks/likelihood.py likelihood      # or: codes, labels, speed
+    python benchmarks/likelihood.py likelihood --data fashion
 
 Protocol of the likelihood: 60 000 training images, whose pixels are set to 1 with the probability
 of their grey value anew in every epoch; the 10 000 test images, binarized once with a fixed seed.
@@ -25,8 +26,10 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
-from skcae.datasets import fetch_mnist
+from skcae.datasets import fetch_fashion_mnist, fetch_mnist
 from skcae.modules import VariationalAutoencoder
+
+DATA = {"mnist": fetch_mnist, "fashion": fetch_fashion_mnist}
 
 
 def make_estimator(**overrides):
@@ -58,8 +61,8 @@ def rate(epoch, n_epochs, highest):
     return highest * (1 + math.cos(math.pi * (epoch - 2) / (n_epochs - 2))) / 2
 
 
-def train(n_epochs, highest, seed, **overrides):
-    images, rng = fetch_mnist("train").images, np.random.default_rng(seed)
+def train(data, n_epochs, highest, seed, **overrides):
+    images, rng = DATA[data]("train").images, np.random.default_rng(seed)
     vae, started = make_estimator(random_state=seed, **overrides), time.perf_counter()
     for epoch in range(n_epochs):
         vae.set_params(learning_rate=rate(epoch, n_epochs, highest))
@@ -74,10 +77,13 @@ def likelihood(args):
     if args.model and args.model.exists():
         vae = joblib.load(args.model)
     else:
-        vae, minutes = train(args.epochs, args.rate, args.seed)
+        vae, minutes = train(
+            args.data, args.epochs, args.rate, args.seed, precision=args.precision
+        )
         if args.model:
             joblib.dump(vae, args.model)
-    test = binarize(fetch_mnist("test").images, np.random.default_rng(1))[slice(*args.images)]
+    images = DATA[args.data]("test").images
+    test = binarize(images, np.random.default_rng(1))[slice(*args.images)]
     reconstruction, kl = vae.elbo(test, n_samples=10)
     print(f"test -ELBO {np.mean(kl - reconstruction):.2f}, KL {kl.mean():.2f}", flush=True)
     estimates, errors = [], []
@@ -165,6 +171,8 @@ def speed(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["likelihood", "codes", "labels", "speed"])
+    parser.add_argument("--data", choices=DATA, default="mnist", help="of likelihood")
+    parser.add_argument("--precision", default="bfloat16", help="of likelihood's training")
     parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)

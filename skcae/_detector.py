@@ -193,12 +193,21 @@ class Detector(OutlierMixin):
         -------
         self : object
             The estimator, its p-values renewed, and with ``contamination="auto"`` `offset_` too.
+
+        Raises
+        ------
+        ValueError
+            If no row is left.
         """
         check_is_fitted(self)
         rows = self._validate(X)[0]
         kept = self._leave_out(rows, None, self.net_.layout, self.net_)
-        if kept is None or len(kept):
-            rows = take_rows(rows, kept)
+        if kept is not None and not len(kept):
+            raise ValueError(
+                "no row of X is left to calibrate on, for a few values in each are far from all "
+                "that were seen in fit; pass normal samples."
+            )
+        rows = take_rows(rows, kept)
         self._warn_few(rows, self.net_.layout, self.net_.scaling)
         scores = self.net_.anomaly_scores(rows)
         self.calibration_ = Calibration([(self.net_, scores)], self.net_.seed)

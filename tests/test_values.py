@@ -338,6 +338,9 @@ def test_hot_pixels_of_targets_and_of_recalibration(images):
     offset = ae.recalibrate(T[keep]).offset_
     with pytest.warns(UserWarning, match=r"row 17\): a few values in them, as 10000 of X,"):
         assert ae.recalibrate(T).offset_ == offset
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(ValueError, match="no row of"):
+        ae.recalibrate(T[17:18])
+    assert ae.offset_ == offset
 
 
 def test_hot_pixels_of_any_share_and_place():
