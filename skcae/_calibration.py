@@ -7,6 +7,7 @@ from numbers import Integral
 import numpy as np
 from scipy.stats import false_discovery_control, ks_2samp
 
+from ._data._repeats import runs_of, split
 from ._net._distributed import broadcast
 from ._parameters import draw_seed
 from ._thresholds import check_rate
@@ -80,14 +81,17 @@ def splits(calibration, X, random_state, streaming=False):
     n = len(X)
     if isinstance(calibration, Integral):
         rng = np.random.default_rng(broadcast(draw_seed(random_state)))
-        held = np.array_split(rng.permutation(n), calibration)
+        held = split(X, calibration, rng.permutation)
     else:
         seed = random_state if isinstance(random_state, Integral) else 0
         numbers = uniform(X, seed, b"s", count=True)
+        if (runs := runs_of(X)) is not None:  # held out as their first rows are
+            numbers = numbers[np.unique(runs, return_index=True)[1]][runs]
         if n > 1 and not streaming:  # one row for each, of few
-            numbers[[numbers.argmin(), numbers.argmax()]] = 0, 1
+            numbers[numbers == numbers.min()] = 0
+            numbers[numbers == numbers.max()] = 1
         held = [np.flatnonzero(numbers < calibration)]
-    pairs = [(np.setdiff1d(np.arange(n), part), np.sort(part)) for part in held]
+    pairs = [(np.setdiff1d(np.arange(n), part), part) for part in held]
     if not streaming and any(len(train) == 0 or len(part) == 0 for train, part in pairs):
         raise ValueError(
             f"calibration={calibration!r} leaves nothing to train on, or to calibrate on, of "

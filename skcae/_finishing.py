@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._calibration import Calibration, uniform
+from ._data._repeats import split
 from ._data._stored import Stored, subsample, take_rows
 from ._net._start import start_at_components
 from ._net._trimming import n_kept
@@ -122,10 +123,9 @@ class Finishing:
         n = len(rows)
         if n < FEWEST_REFITTED:
             return net.cross_scores(rows) if n > 2 else net.anomaly_scores(rows)
-        shuffled = np.random.default_rng(net.seed).permutation(n)
         trained = net.linear_path is None or bool(net.linear_path.share)
         n_folds = N_FOLDS if trained else min(max(N_FOLDED // n, N_FOLDS), MOST_FOLDS, n)
-        parts = [np.sort(part) for part in np.array_split(shuffled, n_folds)]
+        parts = split(rows, n_folds, np.random.default_rng(net.seed).permutation)
         if not trained:
             fold = self._make_net(
                 net.layout, net.scaling, n, paired=False, linear=True, pilot=True

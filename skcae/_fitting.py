@@ -14,6 +14,7 @@ from ._calibration import splits
 from ._data._extremes import leave_out_far, warn_few
 from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
+from ._data._repeats import draw
 from ._data._scaling import Scaling
 from ._data._stored import subsample, take_rows
 from ._data._validation import check_unit_interval, validate_rows
@@ -423,7 +424,7 @@ def _hold_out_to_weigh(rows):
 
     The same in every call, so that a warm start does not train on the latter.
     """
-    held_out = subsample(rows, n_held_out(len(rows)), 0)
+    held_out = draw(rows, n_held_out(len(rows)), 0)
     return np.setdiff1d(np.arange(len(rows)), held_out), held_out
 
 

@@ -30,8 +30,8 @@ ROWS = [
 # The same within the packages of machinery, lowest first.
 WITHIN = {
     "_data": [
-        *("_kinds", "_stored", "_layout", "_ranges", "_extremes", "_scaling", "_validation"),
-        "_beside",
+        *("_kinds", "_stored", "_repeats", "_layout", "_ranges", "_extremes", "_scaling"),
+        *("_validation", "_beside"),
     ],
     "_net": [
         *("_schedules", "_distributed", "_compiled", "_trimming", "_batches", "_build", "_tiles"),

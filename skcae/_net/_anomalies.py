@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._data._repeats import split
 from .._data._scaling import to_channels
 from .._data._stored import slices, subsample
 from ..scores import Evidence
@@ -11,8 +12,8 @@ from ._build import OWN_NETWORKS
 from ._reference import N_SAMPLES, Reference
 from ._trimming import n_kept
 
-# The range of standardized data; values of evidence that are held at once.
-STANDARD_RANGE, N_EVIDENCE = 4.0, 2**22
+# The range of standardized data; values of evidence that are held at once; folds of densities.
+STANDARD_RANGE, N_EVIDENCE, N_FOLDS = 4.0, 2**22, 5
 
 
 class AnomalyScoring:
@@ -87,7 +88,8 @@ class AnomalyScoring:
             return self.anomaly_scores(X, labels)
         features = self.map_evidence(self.reference_.features, X, labels)
         features = features if isinstance(features, tuple) else (features,)
-        return self._scores_in_units(self.reference_.cross_score(features, self.device))
+        parts = split(X, min(N_FOLDS, len(X)), np.random.default_rng(0).permutation)
+        return self._scores_in_units(self.reference_.cross_score(features, parts, self.device))
 
     def _scores_in_units(self, scores):
         if self.score.in_units:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._data._repeats import draw_runs, runs_of
 from .._data._stored import Stored, prefetched
 
 
@@ -85,6 +86,10 @@ def hold_out(rows: Rows, fraction: float | None, permutation):
             f"{len(rows)} samples and leaves none to train on; pass more samples, a smaller "
             f"fraction or early_stopping=False."
         )
+    runs = runs_of(rows.array) if n_valid else None
+    if runs is not None:
+        valid = draw_runs(runs, n_valid, permutation)
+        return np.setdiff1d(index, valid), valid
     return np.sort(index[n_valid:]), np.sort(index[:n_valid])
 
 

@@ -13,8 +13,6 @@ from ..scores import Evidence, Score
 # Training samples from which is learned; values of their features that are kept between calls of
 # `partial_fit`, and the share of new samples from which on the density is fitted anew.
 N_SAMPLES, N_KEPT, SHARE_NEW = 5000, 2**19, 0.1
-# Folds of scores by densities of others.
-N_FOLDS = 5
 
 
 class Reference:
@@ -124,12 +122,11 @@ class Reference:
             )
         return self._check_scores(self.density(*features), features[0].shape[0])
 
-    def cross_score(self, features: Sequence[np.ndarray], device) -> np.ndarray:
-        """The same, in folds: of each by a density of the features of the others."""
+    def cross_score(self, features: Sequence[np.ndarray], parts, device) -> np.ndarray:
+        """The same, of each of ``parts`` by a density of the features of the others."""
         scores = np.empty(len(features[0]))
-        order = np.random.default_rng(0).permutation(len(scores))
-        for part in np.array_split(order, min(N_FOLDS, len(scores))):
-            others, density = np.setdiff1d(order, part), self.score.density()
+        for part in parts:
+            others, density = np.setdiff1d(np.arange(len(scores)), part), self.score.density()
             density.fit(*(torch.from_numpy(f[others]).to(device) for f in features))
             tested = density(*(torch.from_numpy(f[part]).to(device) for f in features))
             scores[part] = self._check_scores(tested, len(part)).cpu().numpy()
