@@ -5,11 +5,18 @@ from numbers import Real
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseAutoencoder
-from ._data._beside import check_noisy, refuse_target, warn_of_no_noise, warn_of_other_units
+from ._data._beside import (
+    check_noisy,
+    refuse_disordered,
+    refuse_target,
+    warn_of_no_noise,
+    warn_of_other_units,
+)
 from ._data._scaling import Scaling
 from ._data._validation import check_precision, check_unit_interval, validate_target
 from ._parameters import parametrize
 from ._private import fit_context, with_callbacks
+from ._warnings import warn
 from .corruptions import CORRUPTIONS
 
 
@@ -253,7 +260,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self : object
             The fitted estimator.
         """
-        refuse_target(X, y, self._instead_of_y)
+        self._check_pairs(X, y, target)
         return self._fit(X, y, target)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -274,7 +281,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
         self : object
             The fitted estimator.
         """
-        refuse_target(X, y, self._instead_of_y)
+        self._check_pairs(X, y, target)
         return self._partial_fit(X, target)
 
     def score(self, X, y=None, sample_weight=None, target=None):
@@ -290,7 +297,8 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
             Weights of the samples in the mean.
         target : array-like of the shape of `X`, default=None
             The clean half of pairs, with which the reconstructions are compared. None compares
-            them with `X` itself, and so prefers networks that keep its noise.
+            them with `X` itself, and so prefers networks that keep its noise: of several
+            `noise_level` it prefers 0.
 
         Returns
         -------
@@ -298,17 +306,36 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
             Negative mean loss, whatever the `anomaly_score`, in the units of `X` (squared, for
             the squared error; nats, for cross-entropy).
         """
-        if target is None:
-            return super().score(X, y, sample_weight)
         check_is_fitted(self)
-        refuse_target(X, y, self._instead_of_y)
+        self._check_pairs(X, y, target)
+        if target is None:
+            if self._learned_from_pairs():
+                warn(
+                    "score compares the reconstructions with X itself and its noise, since no "
+                    "target is given; pass the clean half as target, in a search by metadata "
+                    "routing, set_score_request(target=True)."
+                )
+            return super().score(X, y, sample_weight)
         net, rows = self.net_, self._validate(X, compared=False)[0]
         target = validate_target(target, rows, net.layout)
         if net.loss.unit_interval:
             check_unit_interval(target, net.scaling, self._loss_text(), "target", when_read=True)
         return self._average(-net.losses(rows, target), sample_weight)
 
+    def _check_pairs(self, X, y, target):
+        refuse_target(X, y, self._instead_of_y, masks=False)
+        refuse_disordered(X, target)
+
+    def _learned_from_pairs(self):
+        """Whether the fit before was on pairs, with which no noise is added."""
+        return getattr(self, "net_", None) is not None and self.net_.corruption is None
+
     def _read_target(self, target, rows, layout, reset):
+        if target is None and (self.warm_start or not reset) and self._learned_from_pairs():
+            raise ValueError(
+                "target is missing, but the calls before had one; pass it, or start anew with "
+                "warm_start=False and fit."
+            )
         return None if target is None else validate_target(target, rows, layout), {}
 
     def _scale(self, rows, target, layout, earlier=None):

@@ -146,7 +146,8 @@ class Detector(OutlierMixin):
         check_is_fitted(self)
         check_rate("false_alarm_rate", false_alarm_rate)
         if getattr(self, "expected_scores_", None) is None:
-            return self._threshold(self._check_calibrated().scores, false_alarm_rate)
+            cure = "fit it with contamination='auto', or"
+            return self._threshold(self._check_calibrated(cure).scores, false_alarm_rate)
         return self._threshold(self.expected_scores_, false_alarm_rate, expected_threshold)
 
     def p_values(self, X):
@@ -268,11 +269,11 @@ class Detector(OutlierMixin):
             widths[1 + channels] = 0
         return self._shaped(gaussian_filter(errors, widths).reshape(rows.shape), image_shape)
 
-    def _check_calibrated(self):
+    def _check_calibrated(self, cure="fit it"):
         check_is_fitted(self)
         if getattr(self, "calibration_", None) is None:
             raise ValueError(
-                f"{type(self).__name__} is not calibrated; fit it with calibration=0.2 (the share "
+                f"{type(self).__name__} is not calibrated; {cure} with calibration=0.2 (the share "
                 f"of X to hold out) or calibration=5 (folds), or call recalibrate with normal "
                 f"data."
             )

@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length
 from torch.nn import Module
 
 from ._calibration import splits
+from ._data._beside import warn_of_channels
 from ._data._extremes import leave_out_far, warn_few
 from ._data._kinds import explaining, refuse_pair
 from ._data._layout import Layout
@@ -135,6 +136,7 @@ class Fitting(Finishing):
         with explaining(X, self.input_shape):
             rows, image_shape = validate_rows(self, X, reset=True)
             layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
+        warn_of_channels(rows, layout)
         return rows, layout
 
     def _read_chunk(self, X):
@@ -289,6 +291,12 @@ class Fitting(Finishing):
         if wanted is not None or target is not None or not self._may_have_linear_path():
             return bool(wanted)
         if streaming:
+            if len(rows) <= self.n_components:
+                warn(
+                    f"the first chunk has {len(rows)} rows, too few to start at the principal "
+                    f"components of n_components={self.n_components}, without which streams "
+                    f"learn slowly; begin with a larger one, of some hundred rows."
+                )
             return len(rows) > self.n_components
         if len(rows) <= N_NO_PILOT:
             return True

@@ -41,11 +41,16 @@ class BaseVAE(BaseAutoencoder):
     def _finish(self, net, unseen, rows, target, *others, **options):
         active = self._active_units(net, rows, target)
         if len(rows) > 1 and not active.any():
+            few = np.asarray(rows[:N_SCORES])
+            remedy = (
+                "All rows of X are equal."
+                if (few == few[0]).all()
+                else "Train for longer, or try net_params={'kl_warmup': 0.3}, {'free_bits': 0.1}, "
+                "a smaller beta or another learning_rate."
+            )
             warn(
-                "the codes do not depend on X: all of them have collapsed onto the prior, so "
-                "that samples and reconstructions are all alike. Train for longer, or try "
-                "net_params={'kl_warmup': 0.3}, {'free_bits': 0.1}, a smaller beta or another "
-                "learning_rate.",
+                f"the codes do not depend on X: all of them have collapsed onto the prior, so "
+                f"that samples and reconstructions are all alike. {remedy}",
                 ConvergenceWarning,
             )
         attributes = super()._finish(net, unseen, rows, target, *others, **options)

@@ -29,7 +29,7 @@ class Shift(nn.Module):
     Raises
     ------
     ValueError
-        If ``most`` is not a positive integer.
+        If ``most`` is not a positive integer, or no smaller than a side of the samples.
     """
 
     def __init__(self, most: int = 1) -> None:
@@ -40,6 +40,11 @@ class Shift(nn.Module):
 
     def forward(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         for axis in range(2, x.ndim):
+            if self.most >= x.shape[axis] > 1:
+                raise ValueError(
+                    f"Shift({self.most}) moves samples of shape {tuple(x.shape[2:])} out of "
+                    f"themselves; pass fewer positions."
+                )
             shape = [1] * x.ndim
             shape[axis] = -1
             places = torch.arange(x.shape[axis], device=x.device).reshape(shape)

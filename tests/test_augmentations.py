@@ -31,6 +31,25 @@ def test_most_is_a_positive_integer():
             Shift(most)
 
 
+def test_samples_are_not_shifted_out_of_themselves(make, digits):
+    X = digits[0][:60]
+    with pytest.raises(ValueError, match=r"Shift\(8\) moves samples of shape \(8, 8\) out of"):
+        make(net_params={"augmentation": Shift(8)}).fit(X)
+    signals = X.reshape(60, 64, 1)
+    ae = make(net_params={"augmentation": Shift(3)}, input_shape=(64, 1), channel_axis=-1)
+    ae.fit(signals)
+
+
+class Several(nn.Module):
+    def forward(self, x):
+        return [x]
+
+
+def test_what_is_no_tensor_is_told(make, digits):
+    with pytest.raises(TypeError, match="augmentation returned a list for a batch"):
+        make(net_params={"augmentation": Several()}).fit(digits[0][:60])
+
+
 class Same(nn.Module):
     def forward(self, x, generator):
         return x

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 
 from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
+from skcae._data._beside import warn_of_channels
 from skcae._data._layout import Layout, advise_shape
 from skcae._data._scaling import Scaling
 
@@ -112,6 +114,29 @@ def test_a_likely_channel_axis_brings_a_warning(shape, axis):
 def test_another_axis_that_looks_like_channels_brings_a_warning(shape, given, likely):
     with pytest.warns(UserWarning, match=f"if axis {likely} holds .* channel_axis={likely}"):
         Layout.infer(np.prod(shape), shape, None, given)
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+@pytest.mark.parametrize("n_sensors", [5, 12])
+def test_sensors_in_units_of_their_own_bring_a_warning(axis, n_sensors):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 50, n_sensors)) * np.geomspace(0.01, 300, n_sensors) + 1e5
+    X = np.moveaxis(X, -1, axis + 1 if axis == 0 else axis)
+    ae = ConvAutoencoder(4, hidden_channels=(2,), max_epochs=1, random_state=0)
+    for method in "fit", "partial_fit":
+        with pytest.warns(UserWarning, match=f"units of their own, pass channel_axis={axis}"):
+            getattr(clone(ae), method)(X)
+    ae.set_params(channel_axis=axis).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(ae).set_params(channel_axis=None).fit(rng.normal(size=(60, 50, n_sensors)))
+
+
+def test_images_bring_no_warning_of_sensors():
+    images = load_digits().images  # of which the outer columns hardly vary
+    wide = np.concatenate([images, images[::-1]] * 2, 2)
+    for X in (images, wide, np.repeat(images, 4, 1)):
+        warn_of_channels(X.reshape(len(X), -1), Layout(X.shape[1:]))
 
 
 def test_layouts_that_a_user_may_mean_bring_no_warning():

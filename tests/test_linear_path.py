@@ -76,6 +76,8 @@ def test_streams_and_warm_starts_go_on(digits):
     X = digits[0][:120]
     ae = DenoisingConvAutoencoder(4, noise_level=0.1, max_epochs=2, contamination=0.1,
                                   random_state=0)  # fmt: skip
+    with pytest.warns(UserWarning, match="too few to start at the principal components"):
+        clone(ae).partial_fit(X[: ae.n_components])
     first = ae.partial_fit(X).net_.linear_path.components.clone()
     assert (ae.partial_fit(X[:3]).net_.linear_path.components == first).all()
     ae.set_params(warm_start=True).fit(X)

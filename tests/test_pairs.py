@@ -61,6 +61,7 @@ def test_what_a_pipeline_passes_as_y_is_silent():
         pd.Series(labels.astype(str)),
         np.eye(3)[labels],  # several targets, or one-hot
         CLEAN > 0.5,  # masks
+        (CLEAN > 0.5).astype(int),
         NOISY,  # as in fit(X, X) of Keras
         NOISY.copy(),
         torch.from_numpy(NOISY),
@@ -73,11 +74,55 @@ def test_a_search_over_pairs_compares_with_the_clean_half():
     ae = make_denoiser(max_epochs=1).fit(NOISY, target=CLEAN)
     error = np.mean((ae.reconstruct(NOISY) - CLEAN) ** 2)
     assert ae.score(NOISY, target=CLEAN) == pytest.approx(-error, rel=1e-4)
-    assert ae.score(NOISY) < ae.score(NOISY, target=CLEAN)
+    with pytest.warns(UserWarning, match="with X itself and its noise"):
+        assert ae.score(NOISY) < ae.score(NOISY, target=CLEAN)
+    with pytest.warns(UserWarning, match="with X itself and its noise"):
+        GridSearchCV(ae, {"learning_rate": [0.01]}, cv=2).fit(NOISY, target=CLEAN)
     with sklearn.config_context(enable_metadata_routing=True):
         ae.set_fit_request(target=True).set_score_request(target=True)
         search = GridSearchCV(ae, {"learning_rate": [0.01]}, cv=2).fit(NOISY, target=CLEAN)
     assert search.best_score_ > -0.3
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32, np.uint8, int])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+def test_a_clean_half_of_two_values_is_no_mask_for_a_denoiser(method, dtype):
+    ae = make_denoiser(max_epochs=1).fit(NOISY)
+    binary = (CLEAN > 0.5).astype(dtype)
+    with pytest.raises(ValueError, match="pass it as target"):
+        getattr(ae, method)(NOISY, binary)
+    getattr(ae, method)(NOISY, binary > 0)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+def test_frames_of_another_order_are_not_paired_by_place(method):
+    names = [f"x{i}" for i in range(36)]
+    X, T = (pd.DataFrame(A.reshape(40, 36), columns=names) for A in (NOISY, CLEAN))
+    ae = make_denoiser(max_epochs=1, input_shape=(6, 6)).fit(X, target=T)
+    call = getattr(ae, method)
+    with pytest.raises(ValueError, match=r"columns of X in another order.*target\[X.columns\]"):
+        call(X, target=T[names[::-1]])
+    with pytest.raises(ValueError, match=r"rows of X in another order.*target.loc\[X.index\]"):
+        call(X, target=T.sample(frac=1, random_state=0))
+    for target in (
+        T,
+        T.add_prefix("clean "),
+        T.set_axis(range(40, 80)),
+        T.to_numpy(),
+    ):
+        call(X, target=target)
+
+
+def test_a_stream_of_pairs_goes_on_with_pairs():
+    ae = make_denoiser(max_epochs=1).partial_fit(NOISY, target=CLEAN)
+    before = ae.transform(NOISY)
+    with pytest.raises(ValueError, match="target is missing, but the calls before had one"):
+        ae.partial_fit(NOISY)
+    with pytest.raises(ValueError, match="target is missing, but the calls before had one"):
+        ae.set_params(warm_start=True).fit(NOISY)
+    np.testing.assert_array_equal(ae.transform(NOISY), before)
+    ae.set_params(warm_start=False).fit(NOISY)
+    ae.partial_fit(NOISY).partial_fit(NOISY, target=CLEAN)  # made-up noise first
 
 
 # Units -----------------------------------------------------------------------------------------

@@ -475,6 +475,8 @@ def test_calibration_asked_for_in_vain(make, X):
         ae.p_values(X)
     with pytest.raises(ValueError, match="is not calibrated"):
         ae.predict(X, false_alarm_rate=0.05)
+    with pytest.raises(ValueError, match="fit it with contamination='auto', or with calibration"):
+        make(contamination=0.1).fit(X).threshold(0.01)
     ae.recalibrate(X[:50])
     with pytest.raises(ValueError, match="no rate"):
         ae.predict(X, false_alarm_rate=1.5)

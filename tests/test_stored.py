@@ -232,6 +232,10 @@ def test_output_goes_to_the_given_array(fitted, X, memmap, tmp_path):
     for bad in (np.zeros((len(X), 5)), np.zeros((len(X), 4), int)):
         with pytest.raises(ValueError, match="pass floating-point numbers, 4 a sample"):
             ae.transform(X, out=bad)
+    closed = np.zeros((len(X), 4))
+    closed.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        ae.transform(X, out=closed)
     np.testing.assert_array_equal(ae.inverse_transform(Sliced(Z)), X_hat)
 
 

@@ -235,6 +235,8 @@ def test_collapse_is_noticed(digits):
     with pytest.warns(UserWarning, match="collapsed onto the prior.*kl_warmup"):
         vae = ConvVAE(4, beta=1000.0, max_epochs=5, **small).fit(X)
     assert not vae.active_units_.any()
+    with pytest.warns(UserWarning, match="All rows of X are equal"):
+        ConvVAE(4, max_epochs=1, **small).fit(np.repeat(X[:1], 30, 0))
     assert vae.summary().loc["active units", "output_shape"] == "0 of 4"
     vae = ConvVAE(4, **small).fit(X)
     assert vae.active_units_.all()

@@ -14,17 +14,21 @@ N_ROWS, N_VALUES = 1000, 2**22
 # Spreads by this factor apart are of other units: 8-bit values beside [0, 1] are 255 apart, 4-bit
 # ones 15, but noise ten times as strong as the signal can be learned from.
 OTHER_UNITS = 12
-# Noise by this factor weaker than the data does nothing, by this factor stronger leaves nothing.
-NO_NOISE = 40
+# Noise by this factor weaker than the data does nothing, by this factor stronger leaves nothing;
+# by the second it is not meant, if it has the level that nobody chose.
+NO_NOISE, NOT_MEANT, BY_DEFAULT = 40, 6, 0.3
+# An axis whose entries have units of their own is that of channels, if it is shorter than another
+# by this factor, along which the spreads differ by less than the second.
+SHORTER, ALIKE = 4, 3
 # How far noisy values lie beyond the unit interval, on either side.
 NOISY_RANGE = 10
 
 
-def refuse_target(X, y, instead):
+def refuse_target(X, y, instead, masks=True):
     """Whether ``y``, which is not used, is samples like those of ``X``.
 
-    Labels, several for each sample among them, may be there for others to use. So may masks, and
-    `X` itself, which is what an autoencoder gives back.
+    Labels, several for each sample among them, may be there for others to use. So may masks, which
+    without ``masks`` have to be boolean, and `X` itself, which is what an autoencoder gives back.
     """
     given = _shape(y)
     if y is None or y is X or len(given) < 2 or hasattr(y, "toarray"):
@@ -35,8 +39,8 @@ def refuse_target(X, y, instead):
     X, y = (stored_or_array(as_numpy(array)) for array in (X, y))
     if not (isinstance(X, Stored) or isinstance(y, Stored)):
         X, y = (np.asarray(array).reshape(given[0], -1) for array in (X, y))
-        mask = _is_mask(y) and not _is_mask(X)
-        if mask or y.dtype.kind not in "biuf" or np.array_equal(X, y):
+        mask = y.dtype.kind == "b" or (masks and _has_two_values(y))
+        if (mask and not _has_two_values(X)) or y.dtype.kind not in "biuf" or np.array_equal(X, y):
             return
     raise ValueError(
         f"y has the shape {given}, and X has {shape}: it holds samples, not labels, and would not "
@@ -44,9 +48,56 @@ def refuse_target(X, y, instead):
     )
 
 
-def _is_mask(array):
-    """Whether it has two values at most, as masks and one-hot labels do."""
+def _has_two_values(array):
+    """At most, as masks and one-hot labels do."""
     return array.dtype.kind == "b" or bool(((array == array.min()) | (array == array.max())).all())
+
+
+def refuse_disordered(X, target):
+    """Whether the rows or columns of two frames are the same in another order."""
+    for names, axis in (("columns", "columns"), ("index", "rows")):
+        of_X, of_target = (getattr(array, names, None) for array in (X, target))
+        if not all(hasattr(labels, "__len__") for labels in (of_X, of_target)):
+            continue
+        of_X, of_target = list(of_X), list(of_target)
+        if of_X != of_target and sorted(map(str, of_X)) == sorted(map(str, of_target)):
+            raise ValueError(
+                f"target has the {axis} of X in another order, and values are paired by their "
+                f"place; pass {'target.loc[X.index]' if axis == 'rows' else 'target[X.columns]'}."
+            )
+
+
+def warn_of_channels(rows, layout):
+    """Where no axis is named as that of channels, but the entries of one have their own units."""
+    if layout.channel_axis is not None or len(layout.shape) < 2:
+        return
+    x = _few(rows).reshape(-1, *layout.shape)
+    low, high = zip(*(_ends_of_spreads(x, axis) for axis in range(1, x.ndim)), strict=True)
+    for axis in (len(layout.shape) - 1, 0):
+        others = [i for i, side in enumerate(layout.shape) if side >= SHORTER * layout.shape[axis]]
+        alike = any(high[i] < ALIKE * low[i] for i in others)
+        if alike and high[axis] > OTHER_UNITS * low[axis] > 0:
+            axis -= len(layout.shape) if axis else 0
+            warn(
+                f"samples of shape {layout.shape} are taken as {len(layout.shape)}-dimensional "
+                f"images with one channel, but the entries of axis {axis} vary by {low[axis]:.3g} "
+                f"to {high[axis]:.3g}; if they are channels in units of their own, pass "
+                f"channel_axis={axis}."
+            )
+            return
+
+
+def _ends_of_spreads(x, axis):
+    """Smallest and largest standard deviation of the entries of an axis, of those that vary.
+
+    Without a quarter at each end, where images have a margin.
+    """
+    margin = x.shape[axis] // 4
+    with np.errstate(over="ignore", invalid="ignore"):
+        spreads = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1).std(1)
+    spreads = spreads[margin : len(spreads) - margin]
+    spreads = spreads[spreads > 0]
+    return (spreads.min(), spreads.max()) if len(spreads) else (0.0, 0.0)
 
 
 def warn_of_other_units(rows, target, layout):
@@ -73,6 +124,12 @@ def warn_of_no_noise(corruption, rows, layout):
     if isinstance(corruption, Gaussian) and corruption.noise_level:
         given, level = f"noise_level={corruption.noise_level:g}", corruption.noise_level
         better = f"0.3 of their range is noise_level={0.3 * (high - low):.4g}"
+        spreads = [std for _, std in _moments(few, layout) if std]
+        if spreads and max(spreads) > OTHER_UNITS * min(spreads):
+            better = (
+                "but its channels are in units of their own, for which one level cannot serve; "
+                "divide each by its standard deviation before, and the level is a share of that"
+            )
     elif isinstance(corruption, SaltAndPepper) and clip_range:
         given, level, better = clips, (clip_range[1] - clip_range[0]) / 2, range_of_X
     else:
@@ -90,10 +147,11 @@ def warn_of_no_noise(corruption, rows, layout):
 
 def _effect_of_noise(level, rows, layout):
     """What is wrong with it for some channel, or None."""
+    factor = NOT_MEANT if level == BY_DEFAULT else NO_NOISE
     for _, std in _moments(rows, layout):
-        if 0 < std < np.inf and level * NO_NOISE < std:
+        if 0 < std < np.inf and level * factor < std:
             return "is tiny beside X"
-        if 0 < std < np.inf and level > NO_NOISE * std:
+        if 0 < std < np.inf and level > factor * std:
             return "is huge beside X"
     return None
 

@@ -366,6 +366,11 @@ class _Changer:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         changed = self.module(x, **({"generator": generator} if self.takes_generator else {}))
+        if not isinstance(changed, Tensor):
+            raise TypeError(
+                f"{self.name} returned a {type(changed).__name__} for a batch; it must return a "
+                f"tensor of the shape of the batch."
+            )
         if changed.shape != x.shape:
             raise ValueError(
                 f"{self.name} returned shape {tuple(changed.shape)} for a batch of shape "

@@ -150,6 +150,8 @@ def _check_out(out, n_rows, row):
             f"out is a {type(out).__name__}; pass an array in the computer's memory, a memory "
             f"map, or anything with shape, dtype and slices that can be written."
         )
+    if not getattr(getattr(out, "flags", None), "writeable", True):
+        raise ValueError("out is read-only; pass an array that can be written.")
     if out.shape[0] != n_rows:
         raise ValueError(f"out has {out.shape[0]} rows, but X has {n_rows}; pass one for each.")
     if np.prod(out.shape[1:]) != row.size or np.dtype(out.dtype).kind != "f":
