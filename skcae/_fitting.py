@@ -291,7 +291,7 @@ class Fitting(Finishing):
         if wanted is not None or target is not None or not self._may_have_linear_path():
             return bool(wanted)
         if streaming:
-            if len(rows) <= self.n_components:
+            if len(rows) <= self.n_components < rows.shape[1]:
                 warn(
                     f"the first chunk has {len(rows)} rows, too few to start at the principal "
                     f"components of n_components={self.n_components}, without which streams "

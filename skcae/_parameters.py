@@ -92,8 +92,8 @@ PARAMETERS = {
     "noise_level": Parameter([_at_least(0, Real)], "float", """
         For "gaussian" the standard deviation of the noise in the units of `X`: 0.3 suits values
         in [0, 1], and 0.3 * 255 their 8-bit version; a level 40 times below or above the standard
-        deviation of `X` brings a warning, and 0.3 if it is 6 times below or above. For the others
-        the fraction of the values, in [0, 1]."""),
+        deviation of `X` brings a warning, and 0.3 if it is 15 times below or 6 times above. For
+        the others the fraction of the values, in [0, 1]."""),
     "clip_range": Parameter(["array-like", None], "tuple of float (low, high)", """
         In the units of `X`: the range to which "gaussian" clips the noisy data, None not at
         all; the two values of "salt_and_pepper", None for the smallest and the largest of the

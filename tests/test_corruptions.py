@@ -154,7 +154,7 @@ EIGHT_BIT = np.random.default_rng(0).integers(0, 256, (30, 6, 6)).astype("u1")
             np.stack([EIGHT_BIT / 255.0, EIGHT_BIT], -1),
             "is huge.*one level cannot serve; divide each by its standard deviation",
         ),
-        ({}, EIGHT_BIT / 16, "noise_level=0.3.* is tiny"),  # which nobody chose
+        ({}, EIGHT_BIT / 12, "noise_level=0.3.* is tiny"),  # which nobody chose
         ({}, EIGHT_BIT / 2550, "noise_level=0.3.* is huge"),
     ],
 )
@@ -178,5 +178,5 @@ def test_noise_that_a_user_may_want_brings_no_warning():
         {"corruption": "salt_and_pepper", "noise_level": 0.01},
     ):
         ae.set_params(**parameters).fit(EIGHT_BIT)
-    ae.set_params(corruption="gaussian", noise_level=0.31).fit(EIGHT_BIT / 16)
+    ae.set_params(corruption="gaussian", noise_level=0.31).fit(EIGHT_BIT / 12)
     ae.set_params(noise_level=0.3).fit(EIGHT_BIT / 255)

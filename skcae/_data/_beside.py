@@ -14,9 +14,9 @@ N_ROWS, N_VALUES = 1000, 2**22
 # Spreads by this factor apart are of other units: 8-bit values beside [0, 1] are 255 apart, 4-bit
 # ones 15, but noise ten times as strong as the signal can be learned from.
 OTHER_UNITS = 12
-# Noise by this factor weaker than the data does nothing, by this factor stronger leaves nothing;
-# by the second it is not meant, if it has the level that nobody chose.
-NO_NOISE, NOT_MEANT, BY_DEFAULT = 40, 6, 0.3
+# Noise by the first factor weaker than the data does nothing, by the second stronger leaves
+# nothing; factors for a level that is chosen, and for the one that nobody chose.
+NO_NOISE, NOT_MEANT, BY_DEFAULT = (40, 40), (15, 6), 0.3
 # An axis whose entries have units of their own is that of channels, if it is shorter than another
 # by this factor, along which the spreads differ by less than the second.
 SHORTER, ALIKE = 4, 3
@@ -149,11 +149,11 @@ def warn_of_no_noise(corruption, rows, layout):
 
 def _effect_of_noise(level, rows, layout):
     """What is wrong with it for some channel, or None."""
-    factor = NOT_MEANT if level == BY_DEFAULT else NO_NOISE
+    weaker, stronger = NOT_MEANT if level == BY_DEFAULT else NO_NOISE
     for _, std in _moments(rows, layout):
-        if 0 < std < np.inf and level * factor < std:
+        if 0 < std < np.inf and level * weaker < std:
             return "is tiny beside X"
-        if 0 < std < np.inf and level > factor * std:
+        if 0 < std < np.inf and level > stronger * std:
             return "is huge beside X"
     return None
 

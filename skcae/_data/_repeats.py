@@ -88,7 +88,7 @@ def _overlap(rows):
     moved = []
     for i in np.searchsorted(index, tried):
         start, row = pairs[i + 1][:N_EQUAL], pairs[i]
-        if len(start) < N_EQUAL or np.ptp(start) == 0:
+        if len(start) < N_EQUAL or (start == start[0]).all():
             continue
         windows = np.lib.stride_tricks.sliding_window_view(row, N_EQUAL)
         found = np.flatnonzero((windows[1:] == start).all(1))
