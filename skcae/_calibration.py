@@ -73,10 +73,12 @@ class Calibration:
         return false_discovery_control(self.p_values(X)) <= false_discovery_rate
 
 
-def splits(calibration, X, random_state, streaming=False):
+def splits(calibration, X, random_state, streaming=None):
     """Pairs of indices, to train on and to calibrate on: one, or one for each fold.
 
-    Each has a row at least, except of a chunk of a stream.
+    Each has a row at least, except of a later chunk of a stream, which is True. Of chunks, to
+    which False belongs too, rows are held out by their values alone, the same in every call; else
+    runs of them as their first rows are.
     """
     n = len(X)
     if isinstance(calibration, Integral):
@@ -85,7 +87,7 @@ def splits(calibration, X, random_state, streaming=False):
     else:
         seed = random_state if isinstance(random_state, Integral) else 0
         numbers = uniform(X, seed, b"s", count=True)
-        if (runs := runs_of(X)) is not None:  # held out as their first rows are
+        if streaming is None and (runs := runs_of(X)) is not None:
             numbers = numbers[np.unique(runs, return_index=True)[1]][runs]
         if n > 1 and not streaming:  # one row for each, of few
             numbers[numbers == numbers.min()] = 0

@@ -136,7 +136,8 @@ class Fitting(Finishing):
         with explaining(X, self.input_shape):
             rows, image_shape = validate_rows(self, X, reset=True)
             layout = Layout.infer(rows.shape[1], image_shape, self.input_shape, self.channel_axis)
-        warn_of_channels(rows, layout)
+        if self.input_shape is None:
+            warn_of_channels(rows, layout)
         return rows, layout
 
     def _read_chunk(self, X):
@@ -154,7 +155,7 @@ class Fitting(Finishing):
         """What is to be given back for each row, and attributes that are learned from it."""
         return target, {}
 
-    def _split(self, rows, target, streaming=False):
+    def _split(self, rows, target, streaming=None):
         """Pairs of indices, to train on and to calibrate on."""
         if self.calibration is None:
             return []
@@ -293,9 +294,9 @@ class Fitting(Finishing):
         if streaming:
             if len(rows) <= self.n_components < rows.shape[1]:
                 warn(
-                    f"the first chunk has {len(rows)} rows, too few to start at the principal "
-                    f"components of n_components={self.n_components}, without which streams "
-                    f"learn slowly; begin with a larger one, of some hundred rows."
+                    f"there are {len(rows)} rows of the first chunk to train on, too few to start "
+                    f"at the principal components of n_components={self.n_components}, without "
+                    f"which streams learn slowly; begin with a larger one, of some hundred rows."
                 )
             return len(rows) > self.n_components
         if len(rows) <= N_NO_PILOT:

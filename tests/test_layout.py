@@ -129,6 +129,7 @@ def test_sensors_in_units_of_their_own_bring_a_warning(axis, n_sensors):
     ae.set_params(channel_axis=axis).fit(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        clone(ae).set_params(channel_axis=None, input_shape=X.shape[1:]).fit(X)
         clone(ae).set_params(channel_axis=None).fit(rng.normal(size=(60, 50, n_sensors)))
 
 

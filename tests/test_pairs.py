@@ -91,6 +91,7 @@ def test_a_clean_half_of_two_values_is_no_mask_for_a_denoiser(method, dtype):
     binary = (CLEAN > 0.5).astype(dtype)
     with pytest.raises(ValueError, match="pass it as target"):
         getattr(ae, method)(NOISY, binary)
+    getattr(ae, method)(NOISY, np.eye(36)[np.arange(40) % 36])
     getattr(ae, method)(NOISY, binary > 0)
 
 
@@ -106,6 +107,8 @@ def test_frames_of_another_order_are_not_paired_by_place(method):
         call(X, target=T.sample(frac=1, random_state=0))
     for target in (
         T,
+        T.set_axis(range(36), axis=1),
+        T.set_axis(map(str, range(40)), axis=0),
         T.add_prefix("clean "),
         T.set_axis(range(40, 80)),
         T.to_numpy(),

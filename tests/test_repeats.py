@@ -10,7 +10,7 @@ from skcae._calibration import splits
 from skcae._data._layout import Layout
 from skcae._data._repeats import draw, runs_of, split
 from skcae._net._batches import Rows, hold_out
-from skcae.datasets import make_recording, sliding_windows
+from skcae.datasets import sliding_windows
 
 
 def measure(n_subjects, n_repeats, seed):
@@ -54,13 +54,14 @@ def test_rows_that_are_there_several_times_do_not_all_raise_alarms(order):
         assert np.mean(ae.predict(new) < 0) < 0.2
 
 
-RECORDING = make_recording(3000, n_channels=3, random_state=0)[0]
+WALK = np.random.default_rng(0).normal(size=(300, 50)).cumsum(0)
+SLOW = np.sin(np.arange(2000) / 30 + 3 * np.random.default_rng(0).random())
 REPEATED = {
     "subjects": measure(40, 5, 0),
     "equal": np.tile(measure(60, 1, 0), (3, 1)),
-    "windows": sliding_windows(RECORDING, 64, 2).reshape(-1, 192),
-    "windows by channels": np.moveaxis(sliding_windows(RECORDING, 64, 4), 2, 1).reshape(-1, 192),
-    "frames": np.random.default_rng(0).normal(size=(300, 50)).cumsum(0),
+    "equal, in any order": np.tile(load_digits().data[:60], (5, 1))[::-1],
+    "windows": sliding_windows(SLOW + 0.01 * np.random.default_rng(1).normal(size=2000), 64),
+    "frames": WALK,
 }
 
 
@@ -81,20 +82,40 @@ def test_no_run_is_parted(name):
         assert not set(runs[part]) & set(runs[np.setdiff1d(np.arange(n), part)])
 
 
-def test_runs_are_those_of_the_subjects():
-    for n_subjects, n_repeats in ((40, 5), (25, 15), (15, 12)):
-        expected = np.repeat(np.arange(n_subjects), n_repeats)
-        np.testing.assert_array_equal(runs_of(measure(n_subjects, n_repeats, 1)), expected)
+@pytest.mark.parametrize(
+    ("n_subjects", "n_repeats"), [(100, 2), (40, 5), (25, 15), (12, 30), (15, 60), (10, 100)]
+)
+def test_runs_are_those_of_the_subjects(n_subjects, n_repeats):
+    expected = np.repeat(np.arange(n_subjects), n_repeats)
+    np.testing.assert_array_equal(runs_of(measure(n_subjects, n_repeats, 1)), expected)
+
+
+def test_what_is_held_out_stays_held_out():
+    for X in WALK, measure(40, 5, 0):
+        held_out = splits(0.2, X[:-1], 0)[0][1]
+        train, _ = splits(0.2, X, 0)[0]
+        assert not set(held_out) & set(train)
+    chunk = splits(0.2, WALK[:100], 0, streaming=False)[0][1]
+    train, _ = splits(0.2, WALK[:90], 0, streaming=True)[0]
+    assert not set(chunk) & set(train)
 
 
 def test_single_rows_are_held_out_of_all_else():
     rng = np.random.default_rng(0)
     digits, y = load_digits(return_X_y=True)
-    categories = np.eye(10)[rng.integers(0, 10, 300)]
-    others = measure(300, 1, 0), rng.normal(size=(100, 3)), digits
-    for X in (*others, digits[np.argsort(y)], load_iris().data, categories, np.zeros((50, 9))):
+    cards = np.tile([0.9, 0.8, 0.7], (200, 1024))
+    cards.reshape(200, 32, 32, 3)[:, 8:24, 8:24] = rng.random((200, 16, 16, 3))
+    idle = np.where(rng.random((200, 1)) < 0.6, 0, rng.normal(size=(200, 64)))
+    for X in (
+        *(measure(300, 1, 0), digits, digits[np.argsort(y)], load_iris().data, cards, idle),
+        np.eye(10)[rng.integers(0, 10, 300)],  # categories
+        *(rng.random((300, 8)) > 0.5, rng.integers(0, 5, (300, 3)), rng.poisson(0.5, (300, 4))),
+        *(rng.uniform(-6e4, 6e4, (100, 20)).astype("f2"), 1e200 * rng.normal(size=(100, 20))),
+        *(np.zeros((50, 9)), sliding_windows(rng.normal(size=4000), 64, 64)),
+    ):
         assert runs_of(X) is None
-    windows = sliding_windows(RECORDING, 64, 64).reshape(-1, 192)
-    assert runs_of(windows) is None
-    np.testing.assert_array_equal(draw(digits, 50, 3), np.sort(
-        np.random.default_rng(3).permutation(1797)[:50]))  # fmt: skip
+    for n in 20, 25, 30:
+        for d in 1, 4, 64:
+            assert runs_of(rng.normal(size=(n, d))) is None
+    index = np.sort(np.random.default_rng(3).permutation(1797)[:50])
+    np.testing.assert_array_equal(draw(digits, 50, 3), index)

@@ -17,9 +17,9 @@ OTHER_UNITS = 12
 # Noise by the first factor weaker than the data does nothing, by the second stronger leaves
 # nothing; factors for a level that is chosen, and for the one that nobody chose.
 NO_NOISE, NOT_MEANT, BY_DEFAULT = (40, 40), (15, 6), 0.3
-# An axis whose entries have units of their own is that of channels, if it is shorter than another
-# by this factor, along which the spreads differ by less than the second.
-SHORTER, ALIKE = 4, 3
+# An axis whose entries have units of their own is that of channels, if it has no more entries, and
+# by this factor fewer than another, along which the spreads differ by less than the last.
+MOST_CHANNELS, SHORTER, ALIKE = 16, 4, 3
 # How far noisy values lie beyond the unit interval, on either side.
 NOISY_RANGE = 10
 
@@ -28,7 +28,8 @@ def refuse_target(X, y, instead, masks=True):
     """Whether ``y``, which is not used, is samples like those of ``X``.
 
     Labels, several for each sample among them, may be there for others to use. So may masks, which
-    without ``masks`` have to be boolean, and `X` itself, which is what an autoencoder gives back.
+    without ``masks`` have to be boolean or one-hot, and `X` itself, which is what an autoencoder
+    gives back.
     """
     given = _shape(y)
     if y is None or y is X or len(given) < 2 or hasattr(y, "toarray"):
@@ -39,7 +40,8 @@ def refuse_target(X, y, instead, masks=True):
     X, y = (stored_or_array(as_numpy(array)) for array in (X, y))
     if not (isinstance(X, Stored) or isinstance(y, Stored)):
         X, y = (np.asarray(array).reshape(given[0], -1) for array in (X, y))
-        mask = y.dtype.kind == "b" or (masks and _has_two_values(y))
+        one_hot = y.dtype.kind in "biuf" and (np.count_nonzero(y, axis=1) == 1).all()
+        mask = y.dtype.kind == "b" or ((masks or one_hot) and _has_two_values(y))
         if (mask and not _has_two_values(X)) or y.dtype.kind not in "biuf" or np.array_equal(X, y):
             return
     raise ValueError(
@@ -61,8 +63,8 @@ def refuse_disordered(X, target):
         of_X, of_target = (getattr(array, names, None) for array in (X, target))
         if not all(hasattr(labels, "__len__") for labels in (of_X, of_target)):
             continue
-        of_X, of_target = list(of_X), list(of_target)
-        if of_X != of_target and sorted(map(str, of_X)) == sorted(map(str, of_target)):
+        of_X, of_target = list(map(str, of_X)), list(map(str, of_target))
+        if of_X != of_target and sorted(of_X) == sorted(of_target):
             raise ValueError(
                 f"target has the {axis} of X in another order, and values are paired by their "
                 f"place; pass {'target.loc[X.index]' if axis == 'rows' else 'target[X.columns]'}."
@@ -78,13 +80,14 @@ def warn_of_channels(rows, layout):
     for axis in (len(layout.shape) - 1, 0):
         others = [i for i, side in enumerate(layout.shape) if side >= SHORTER * layout.shape[axis]]
         alike = any(high[i] < ALIKE * low[i] for i in others)
+        alike &= layout.shape[axis] <= MOST_CHANNELS
         if alike and high[axis] > OTHER_UNITS * low[axis] > 0:
             axis -= len(layout.shape) if axis else 0
             warn(
                 f"samples of shape {layout.shape} are taken as {len(layout.shape)}-dimensional "
                 f"images with one channel, but the entries of axis {axis} vary by {low[axis]:.3g} "
                 f"to {high[axis]:.3g}; if they are channels in units of their own, pass "
-                f"channel_axis={axis}."
+                f"channel_axis={axis}, otherwise input_shape={layout.shape} to be explicit."
             )
             return
 
@@ -129,8 +132,8 @@ def warn_of_no_noise(corruption, rows, layout):
         spreads = [std for _, std in _moments(few, layout) if std]
         if spreads and max(spreads) > OTHER_UNITS * min(spreads):
             better = (
-                "but its channels are in units of their own, for which one level cannot serve; "
-                "divide each by its standard deviation before, and the level is a share of that"
+                "its channels are in units of their own, for which one level cannot serve; divide "
+                "each by its standard deviation before, and give the level as a share of that"
             )
     elif isinstance(corruption, SaltAndPepper) and clip_range:
         given, level, better = clips, (clip_range[1] - clip_range[0]) / 2, range_of_X

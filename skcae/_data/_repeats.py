@@ -1,7 +1,7 @@
 """Rows that are nearly those beside them, or equal to others: what is held out together.
 
-Repeats of a measurement, frames of a film and overlapping windows of a recording are told apart by
-chance if single rows are held out, which then say nothing of rows to come.
+Of repeats of a measurement, frames of a film or windows that overlap single rows that are held out
+say nothing of rows to come.
 """
 
 from hashlib import blake2b
@@ -10,28 +10,34 @@ import numpy as np
 
 from ._stored import Stored, subsample, take_rows
 
-# Rows are in such runs if the nearest of at least half of them is at most so many places away:
-# of so many that are tried, among so many others.
-BESIDE, HALF, N_TRIED, N_OTHERS = 8, 0.5, 100, 500
-# A run ends where two rows differ by this share of the squared distance of any two, and after a
-# twentieth of all rows, or so many, but not more than an eighth. Of fewer rows it is not tried.
-APART, LONGEST, FEWEST = 0.25, 30, 20
-# Windows overlap where a row holds so many values with which the next one starts.
-N_EQUAL = 16
-# Rows that all have equal ones are repeats if each comes so many times in the mean, at most; of
-# chance, as in tables of few categories, if more. Of more rows equal ones are not looked for.
+# Of fewer rows nothing is tried. Rows are nearly the same within this share of the squared
+# distance of any two, and in runs if that holds, beyond chance, of so many rows and those that
+# follow; so many are tried, of so many values in all, and so many features.
+FEWEST, NEAR, MANY, N_TRIED, N_VALUES, N_FEATURES = 20, 0.1, 0.4, 200, 2**22, 2000
+# Runs are those between rows that are not nearly the same, if there are so many; otherwise parts
+# of a twentieth of all rows, or so many, but of no more than an eighth.
+FEWEST_RUNS, LONGEST = 8, 30
+# Equal rows are repeats if most rows have up to so many, which chance would not make; of more rows
+# they are not looked for.
 MOST_REPEATS, MOST_ROWS = 10, 20_000
 
 
 def runs_of(rows):
     """The number of the run of each row, ``(n,)``; None where each is for itself."""
-    if len(rows) < FEWEST:
+    n, d = rows.shape
+    if n < FEWEST:
         return None
-    if (extent := _overlap(rows)) is not None:
-        return _cut(np.arange(len(rows)) == 0, min(3 * extent, len(rows) // 5))
-    if _lie_beside(rows):
-        return _find_runs(rows)
-    return None if isinstance(rows, Stored) or len(rows) > MOST_ROWS else _find_equal(rows)
+    rng = np.random.default_rng(0)
+    n_tried = min(n - 1, N_TRIED, max(FEWEST, N_VALUES // (3 * d)))
+    i, j = np.sort(rng.permutation(n - 1)[:n_tried]), rng.permutation(n)[:n_tried]
+    far = _distances(rows, i, j)
+    typical = np.median(far)
+    steps = _distances(rows, i, i + 1)
+    if np.mean(steps < NEAR * typical) - np.mean(far < NEAR * typical) > MANY:
+        return _find_runs(rows, typical)
+    if isinstance(rows, Stored) or n > MOST_ROWS:
+        return None
+    return _find_equal(rows, i, j)
 
 
 def draw(rows, n, seed):
@@ -60,76 +66,45 @@ def split(rows, n_parts, permutation):
     return [np.flatnonzero(np.isin(runs, part)) for part in parts]
 
 
-def _lie_beside(rows):
-    """Whether most rows are nearest to one that is beside them."""
-    n, rng = len(rows), np.random.default_rng(0)
-    tried = np.sort(rng.permutation(n)[:N_TRIED])
-    others = np.sort(rng.permutation(n)[:N_OTHERS])
-    beside = tried[:, None] + np.delete(np.arange(-BESIDE, BESIDE + 1), BESIDE)
-    is_row = (beside >= 0) & (beside < n)
-    index = np.unique(np.concatenate([tried, others, beside[is_row]]))
-    x = np.asarray(take_rows(rows, index), np.float64)
-    place = np.searchsorted(index, np.clip(beside, 0, n - 1))
-    x, whose = x - x.mean(0), np.searchsorted(index, tried)
-    near = np.stack([((x[whose] - x[p]) ** 2).sum(1) for p in place.T], 1)
-    near = np.where(is_row, near, np.inf).min(1)
-    y = x[np.searchsorted(index, others)]
-    far = (x[whose] ** 2).sum(1)[:, None] - 2 * x[whose] @ y.T + (y**2).sum(1)
-    far[np.abs(tried[:, None] - others) <= BESIDE] = np.inf
-    return bool(np.mean(near < far.min(1)) > HALF)
-
-
-def _overlap(rows):
-    """How many rows on a window has moved by its length, if rows are overlapping windows."""
-    n, d = rows.shape
-    tried = np.random.default_rng(0).permutation(n - 1)[:N_TRIED]
-    pairs = np.asarray(take_rows(rows, np.unique(np.append(tried, tried + 1))))
-    index = np.unique(np.append(tried, tried + 1))
-    moved = []
-    for i in np.searchsorted(index, tried):
-        start, row = pairs[i + 1][:N_EQUAL], pairs[i]
-        if len(start) < N_EQUAL or (start == start[0]).all():
-            continue
-        windows = np.lib.stride_tricks.sliding_window_view(row, N_EQUAL)
-        found = np.flatnonzero((windows[1:] == start).all(1))
-        moved += [found[0] + 1] if len(found) else []
-    return -(-d // int(np.median(moved))) if len(moved) > HALF * len(tried) else None
-
-
-def _find_runs(rows):
-    """From one jump between rows to the next."""
+def _find_runs(rows, typical):
+    """From one jump to the next, or parts of a length that hardly depends on ``n``."""
     n = len(rows)
-    starts = np.arange(n) == 0
     if not isinstance(rows, Stored):
-        others = np.random.default_rng(0).permutation(n)
-        typical = np.median(_distances(rows, np.arange(n), others))
-        steps = _distances(rows, np.arange(n - 1), np.arange(1, n))
-        starts[1:] = steps > APART * typical
-    return None if starts.all() else _cut(starts)
-
-
-def _cut(starts, least=0):
-    """Numbers of runs, from where they start, that are not too long."""
-    n = len(starts)
-    since = np.arange(n) - np.flatnonzero(starts)[np.cumsum(starts) - 1]
-    longest = max(n // 20, min(LONGEST, n // 8), least)
-    return np.cumsum(starts | (since % longest == 0)) - 1
+        jumps = _distances(rows, np.arange(n - 1), np.arange(1, n)) >= NEAR * typical
+        if jumps.sum() + 1 >= FEWEST_RUNS:
+            return np.cumsum(np.append(False, jumps))
+    longest = max(n // 20, min(LONGEST, n // 8))
+    return np.arange(n) // 2 ** int(np.log2(longest))
 
 
 def _distances(rows, i, j):
-    """Squared ones of pairs of rows."""
-    out = np.empty(len(i))
-    for k in range(0, len(i), 1000):
-        a, b = (np.asarray(rows[index[k : k + 1000]], np.float64) for index in (i, j))
-        out[k : k + 1000] = ((a - b) ** 2).sum(1)
+    """Squared ones of pairs of rows, by some of their features."""
+    every, out = -(-rows.shape[1] // N_FEATURES), np.empty(len(i))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(0, len(i), N_TRIED):
+            a, b = (_take(rows, index[k : k + N_TRIED])[:, ::every] for index in (i, j))
+            out[k : k + N_TRIED] = ((a.astype(float) - b.astype(float)) ** 2).sum(1)
     return out
 
 
-def _find_equal(rows):
-    """Equal rows as runs, where most rows have such."""
+def _take(rows, index):
+    """Rows in any order."""
+    unique, place = np.unique(index, return_inverse=True)
+    return np.asarray(take_rows(rows, unique))[place]
+
+
+def _find_equal(rows, i, j):
+    """Equal rows as runs, where most rows have such and pairs of rows do not by chance."""
+    same = np.mean(_take(rows, i) == _take(rows, j), axis=0)
+    by_chance = np.log(np.maximum(same, 1 / len(i))).sum()
+    if by_chance > -2 * np.log(len(rows)):
+        return None
     numbers = {}
     digests = (blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
     runs = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests])
-    counts = np.bincount(runs)
-    repeated = np.mean(counts[runs] > 1) > HALF
-    return runs if repeated and len(rows) <= MOST_REPEATS * len(counts) else None
+    counts = np.bincount(runs)[runs]
+    if np.mean((counts > 1) & (counts <= MOST_REPEATS)) <= MANY:
+        return None
+    alone = counts > MOST_REPEATS
+    runs[alone] = len(rows) + np.flatnonzero(alone)
+    return np.unique(runs, return_inverse=True)[1]
