@@ -13,7 +13,7 @@ from ._stored import Stored, subsample, take_rows
 # Of fewer rows nothing is tried. Rows are nearly the same within this share of the squared
 # distance of any two, and in runs if that holds, beyond chance, of so many rows and those that
 # follow; so many are tried, of so many values in all, and so many features.
-FEWEST, NEAR, MANY, N_TRIED, N_VALUES, N_FEATURES = 20, 0.1, 0.4, 200, 2**22, 2000
+FEWEST, NEAR, MANY, N_TRIED, N_VALUES, N_FEATURES = 20, 0.1, 0.45, 200, 2**22, 2000
 # Runs are those between rows that are not nearly the same, if there are so many; otherwise parts
 # of a twentieth of all rows, or so many, but of no more than an eighth.
 FEWEST_RUNS, LONGEST = 8, 30
