@@ -543,7 +543,7 @@ def test_values_below_single_precision(cls, dtype, images):
 
 
 def test_an_offset_of_a_billion_keeps_the_signal(images):
-    X = images / 16
+    X = images / 64
     for cls in ESTIMATORS:
         near, far = (cls(**SMALL).fit(x).reconstruct(x) - x for x in (X, X + 1e9))
         np.testing.assert_allclose(far.std(), near.std(), rtol=0.02)
