@@ -57,8 +57,8 @@ class Tiling:
         """Samples in a tile of a few rows: ``FEW``, if a small tile changes no bit.
 
         A tile of one row does; whether one of ``FEW`` does is up to the convolutions of torch and
-        of the processor. So it is tried, on a copy whose weights are drawn anew: what a trained
-        one gives may hide a layer.
+        of the processor. So it is tried, on a copy whose weights are drawn anew, layer by layer:
+        what comes after one may hide its bits.
         """
         whole, on_cpu = self.tile_size_, torch.device(self.device).type == "cpu"
         if self._runs_foreign_layers or not on_cpu or not FEW < whole <= TILES["convolutional"][0]:
@@ -68,9 +68,16 @@ class Tiling:
         x = self.layout.fold(torch.randn(whole, self.layout.n_features, generator=generator))
         n_classes = getattr(self, "n_classes", 0)
         labels = [x.new_zeros(whole, n_classes)] if n_classes else []
+        outputs: list[Tensor] = []
+        for layer in network.modules():
+            layer.register_forward_hook(lambda *called: outputs.append(called[-1]))
         with one_thread(), torch.inference_mode():
-            in_whole, alone = network(x, *labels), network(x[:FEW], *(y[:FEW] for y in labels))
-        return FEW if torch.equal(alone, in_whole[:FEW]) else whole
+            network(x, *labels)
+            in_whole = outputs.copy()
+            outputs.clear()
+            network(x[:FEW], *(y[:FEW] for y in labels))
+        same = all(torch.equal(a, b[:FEW]) for a, b in zip(outputs, in_whole, strict=True))
+        return FEW if same else whole
 
     def _pad(self, rows: np.ndarray) -> Tensor:
         """Rows on the device, repeated up to the size of a tile."""
