@@ -23,13 +23,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from quality import LARGE
 from sklearn.neighbors import KNeighborsClassifier
 
 from skcae import ConditionalConvVAE, ConvAutoencoder, ConvVAE
-from skcae.datasets import fetch_fashion_mnist, fetch_mnist
+from skcae.datasets import fetch_mnist
 from skcae.modules import VariationalAutoencoder
-
-DATA = {"mnist": fetch_mnist, "fashion": fetch_fashion_mnist}
 
 
 def make_estimator(**overrides):
@@ -62,7 +61,7 @@ def rate(epoch, n_epochs, highest):
 
 
 def train(data, n_epochs, highest, seed, **overrides):
-    images, rng = DATA[data]("train").images, np.random.default_rng(seed)
+    images, rng = LARGE[data]("train").images, np.random.default_rng(seed)
     vae, started = make_estimator(random_state=seed, **overrides), time.perf_counter()
     for epoch in range(n_epochs):
         vae.set_params(learning_rate=rate(epoch, n_epochs, highest))
@@ -82,7 +81,7 @@ def likelihood(args):
         )
         if args.model:
             joblib.dump(vae, args.model)
-    images = DATA[args.data]("test").images
+    images = LARGE[args.data]("test").images
     test = binarize(images, np.random.default_rng(1))[slice(*args.images)]
     reconstruction, kl = vae.elbo(test, n_samples=10)
     print(f"test -ELBO {np.mean(kl - reconstruction):.2f}, KL {kl.mean():.2f}", flush=True)
@@ -171,7 +170,7 @@ def speed(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["likelihood", "codes", "labels", "speed"])
-    parser.add_argument("--data", choices=DATA, default="mnist", help="of likelihood")
+    parser.add_argument("--data", choices=LARGE, default="mnist", help="of likelihood")
     parser.add_argument("--precision", default="bfloat16", help="of likelihood's training")
     parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--rate", type=float, default=4e-3)

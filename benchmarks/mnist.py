@@ -1,4 +1,4 @@
-"""Codes and reconstructions beside PCA: all 60 000 images of MNIST, 10 000 test images.
+"""Codes and reconstructions beside PCA: 60 000 images of MNIST or Fashion-MNIST, 10 000 to test.
 
 Run with ``SKCAE_DATA`` set, or with internet; ``--only`` picks rows::
 
@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 import torch
-from quality import accuracy_of_clusters
+from quality import LARGE, accuracy_of_clusters
 from scipy.ndimage import uniform_filter
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -28,12 +28,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcae import ConvAutoencoder, ConvVAE, DenoisingConvAutoencoder
-from skcae.augmentations import Shift
-from skcae.datasets import fetch_fashion_mnist, fetch_mnist
+from skcae import ConvAutoencoder, DenoisingConvAutoencoder
 
-DATA = {"mnist": fetch_mnist, "fashion": fetch_fashion_mnist}
-ESTIMATORS = {cls.__name__: cls for cls in (ConvAutoencoder, ConvVAE)}
 RECIPE = {
     "kernel_size": 5,
     "learning_rate": 8e-3,
@@ -42,7 +38,7 @@ RECIPE = {
 
 
 def load(data):
-    (X, y), (X_test, y_test) = (DATA[data](s, return_X_y=True) for s in ("train", "test"))
+    (X, y), (X_test, y_test) = (LARGE[data](s, return_X_y=True) for s in ("train", "test"))
     return (
         X.reshape(-1, 784) / np.float32(255),
         y,
@@ -51,11 +47,11 @@ def load(data):
     )
 
 
-def codes(data, k, estimator, **parameters):
+def codes(data, k, **parameters):
     X, y, X_test, y_test = load(data)
-    ae = ESTIMATORS[estimator](k, input_shape=(28, 28), random_state=0, **parameters)
+    ae = ConvAutoencoder(k, input_shape=(28, 28), random_state=0, **parameters)
     pca = PCA(k, svd_solver="covariance_eigh")
-    for name, model in ((f"PCA-{k}", pca), (f"{estimator}({k})", ae)):
+    for name, model in ((f"PCA-{k}", pca), (f"ConvAutoencoder({k})", ae)):
         started = time.perf_counter()
         Z, Z_test = model.fit_transform(X), model.transform(X_test)
         minutes = (time.perf_counter() - started) / 60
@@ -135,10 +131,8 @@ def main():
     parser.add_argument(
         "--only", nargs="*", default=["codes-2", "codes-10", "codes-16", "codes-160", "denoising"]
     )
-    parser.add_argument("--data", choices=DATA, default="mnist")
-    parser.add_argument("--estimator", choices=ESTIMATORS, default="ConvAutoencoder")
+    parser.add_argument("--data", choices=LARGE, default="mnist")
     parser.add_argument("--recipe", action="store_true")
-    parser.add_argument("--shift", type=int, default=0, help="pixels, in training")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--precision", default="float32")
@@ -146,14 +140,13 @@ def main():
     torch.set_num_threads(args.threads)
     parameters = {"max_epochs": args.epochs, "precision": args.precision}
     parameters |= RECIPE if args.recipe else {}
-    parameters |= {"augmentation": Shift(args.shift)} if args.shift else {}
     for job in args.only:
         if job == "denoising":
             denoising(args.data, **parameters)
         elif job == "codes-160":
             reconstruction(args.data, 160, **parameters)
         else:
-            codes(args.data, int(job.removeprefix("codes-")), args.estimator, **parameters)
+            codes(args.data, int(job.removeprefix("codes-")), **parameters)
 
 
 if __name__ == "__main__":

@@ -315,7 +315,7 @@ class DenoisingConvAutoencoder(BaseAutoencoder):
                     "target is given; pass the clean half as target, in a search by metadata "
                     "routing, set_score_request(target=True)."
                 )
-            return super().score(X, y, sample_weight)
+            return super().score(X, sample_weight=sample_weight)
         net, rows = self.net_, self._validate(X, compared=False)[0]
         target = validate_target(target, rows, net.layout)
         if net.loss.unit_interval:

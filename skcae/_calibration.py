@@ -76,9 +76,9 @@ class Calibration:
 def splits(calibration, X, random_state, streaming=None):
     """Pairs of indices, to train on and to calibrate on: one, or one for each fold.
 
-    Each has a row at least, except of a later chunk of a stream, which is True. Of chunks, to
-    which False belongs too, rows are held out by their values alone, the same in every call; else
-    runs of them as their first rows are.
+    ``streaming`` is None for a fit, False for the first chunk of a stream and True for a later
+    one, of which alone a part may have no row. A share of a chunk is held out by the values of
+    each row alone, the same in every call; that of a fit in whole runs, as their first rows are.
     """
     n = len(X)
     if isinstance(calibration, Integral):

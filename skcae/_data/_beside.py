@@ -73,21 +73,22 @@ def refuse_disordered(X, target):
 
 def warn_of_channels(rows, layout):
     """Where no axis is named as that of channels, but the entries of one have their own units."""
-    if layout.channel_axis is not None or len(layout.shape) < 2:
+    sides, axes = layout.shape, (len(layout.shape) - 1, 0)
+    axes = [i for i in axes if SHORTER * sides[i] <= max(sides) and sides[i] <= MOST_CHANNELS]
+    if layout.channel_axis is not None or not axes:
         return
     x = _few(rows).reshape(-1, *layout.shape)
     low, high = zip(*(_ends_of_spreads(x, axis) for axis in range(1, x.ndim)), strict=True)
-    for axis in (len(layout.shape) - 1, 0):
-        others = [i for i, side in enumerate(layout.shape) if side >= SHORTER * layout.shape[axis]]
+    for axis in axes:
+        others = [i for i, side in enumerate(sides) if side >= SHORTER * sides[axis]]
         alike = any(high[i] < ALIKE * low[i] for i in others)
-        alike &= layout.shape[axis] <= MOST_CHANNELS
         if alike and high[axis] > OTHER_UNITS * low[axis] > 0:
-            axis -= len(layout.shape) if axis else 0
+            axis = -1 if axis else 0
             warn(
-                f"samples of shape {layout.shape} are taken as {len(layout.shape)}-dimensional "
+                f"samples of shape {sides} are taken as {len(sides)}-dimensional "
                 f"images with one channel, but the entries of axis {axis} vary by {low[axis]:.3g} "
                 f"to {high[axis]:.3g}; if they are channels in units of their own, pass "
-                f"channel_axis={axis}, otherwise input_shape={layout.shape} to be explicit."
+                f"channel_axis={axis}, otherwise input_shape={sides} to be explicit."
             )
             return
 
